@@ -1,0 +1,1 @@
+"""Roof and foundations. Celery asks to find its app here."""

@@ -1,0 +1,1 @@
+"""Can all of it run on this one machine?"""

@@ -1,0 +1,383 @@
+"""Can PostgreSQL and Valkey run here, as our own children, on sockets nobody else may open?
+
+No TCP, no daemons: both stay in the foreground below us. Data lives in the data folder; the sockets live in a short
+folder of mode 0700 below the temporary folder, because a socket's path may not be longer than about 100 bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+from portal.local import binaries
+from portal.local.guard import Guard
+from portal.local.processes import CannotStart, Process, Roll, end, of
+
+OWNER, APPLICATION, DATABASE = "reeve_owner", "reeve_app", "reeve"
+LEAST_FREE = 200 * 2**20
+MAIN_DATABASES = 16
+
+
+class Servers:
+    """One PostgreSQL and one Valkey, and where they answer."""
+
+    def __init__(self, data_dir: Path, *, pg_version: int = 18, durable: bool = True) -> None:
+        self.data_dir = data_dir.absolute()
+        self.durable = durable
+        self.pg_version = pg_version
+        self.postgres: subprocess.Popen[bytes] | None = None
+        self.valkey: subprocess.Popen[bytes] | None = None
+        self.guard: Guard | None = None
+        self.roll = Roll(self.data_dir)
+
+    # -- where they answer
+
+    @property
+    def run_dir(self) -> Path:
+        return Path(self.roll.run_dir)
+
+    def url(self, role: str, database: str = DATABASE) -> str:
+        return f"postgres://{role}@{quote(str(self.run_dir / 'pg'), safe='')}/{database}"
+
+    @property
+    def database_url(self) -> str:
+        return self.url(APPLICATION)
+
+    @property
+    def migrate_database_url(self) -> str:
+        return self.url(OWNER)
+
+    @property
+    def superuser_url(self) -> str:
+        return self.url("postgres", "postgres")
+
+    @property
+    def redis_url(self) -> str:
+        return f"unix://{self.run_dir / 'valkey' / 's'}?db=0"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "DATABASE_URL": self.database_url,
+            "MIGRATE_DATABASE_URL": self.migrate_database_url,
+            "REDIS_URL": self.redis_url,
+        }
+
+    # -- their life
+
+    def __enter__(self) -> Servers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def prepare(self) -> None:
+        """The folders; and nothing of an earlier run is left behind."""
+        make_data_dir(self.data_dir)
+        self.roll = clear_leftovers(self.data_dir)
+        run_dir = self.roll.run_dir
+        if not (run_dir and _ours(Path(run_dir))):
+            self.roll.run_dir = _new_run_dir()
+        (self.run_dir / "pg").mkdir(mode=0o700, exist_ok=True)
+        (self.run_dir / "valkey").mkdir(mode=0o700, exist_ok=True)
+        if os.geteuid() == 0:
+            self.run_dir.chmod(0o711)  # the server's user must get through to its own folder, which stays 0700
+            _give(self.run_dir / "pg")
+        self.roll.environment = self.environment
+        self.roll.write()
+        self.guard = Guard(self.data_dir)
+
+    def start(self) -> Servers:
+        """Both at once: neither waits for the other."""
+        if os.environ.get("REEVE_PRODUCTION", "").lower() in {"1", "true", "yes", "on"}:
+            raise CannotStart("Embedded servers are for one machine only: in production set DATABASE_URL and REDIS_URL.")
+        self.prepare()
+        try:
+            self.start_valkey()
+            self.start_postgres()
+            self.wait_for_valkey()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self, *, keep_run_dir: bool = False) -> None:
+        for name, child in (("valkey", self.valkey), ("postgres", self.postgres)):
+            if child and name in self.roll.processes:
+                end(self.roll.processes.pop(name), name)
+                child.wait()
+        self.roll.write()
+        if self.guard:
+            self.guard.dismiss()
+        if self.run_dir.name and not keep_run_dir:
+            shutil.rmtree(self.run_dir, ignore_errors=True)
+
+    def log(self, name: str) -> Path:
+        return self.data_dir / "log" / f"{name}.log"
+
+    def spawn(self, name: str, command: list[str | Path], **more: object) -> subprocess.Popen[bytes]:
+        """A child in a session of its own: Ctrl-C in the terminal reaches us alone, and we stop it in order."""
+        with self.log(name).open("ab") as log:
+            child: subprocess.Popen[bytes] = subprocess.Popen(  # type: ignore[call-overload]
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **more,
+            )
+        self.roll.processes[name] = of(child.pid)
+        self.roll.write()
+        return child
+
+    # -- Valkey
+
+    def start_valkey(self) -> None:
+        store = self.data_dir / "valkey"
+        store.mkdir(mode=0o700, exist_ok=True)
+        sync = "everysec" if self.durable else "no"
+        settings = {
+            "port": "0", "unixsocket": str(self.run_dir / "valkey" / "s"), "unixsocketperm": "700", "dir": str(store),
+            "appendonly": "yes" if self.durable else "no", "appendfsync": sync, "save": "", "daemonize": "no",
+            "maxmemory-policy": "noeviction", "databases": str(MAIN_DATABASES), "logfile": "",
+        }  # fmt: skip
+        options = [part for key, value in settings.items() for part in (f"--{key}", value)]
+        self.valkey = self.spawn("valkey", [binaries.find_valkey(), *options], cwd=str(store))
+
+    def wait_for_valkey(self, within: float = 20) -> None:
+        import redis
+
+        client = redis.Redis.from_url(self.redis_url)
+        until = time.monotonic() + within
+        while time.monotonic() < until and self.valkey and self.valkey.poll() is None:
+            with contextlib.suppress(redis.RedisError, OSError):
+                client.ping()
+                return
+            time.sleep(0.02)
+        raise CannotStart(self.explain("valkey", "Valkey did not start"))
+
+    # -- PostgreSQL
+
+    @property
+    def pg_data(self) -> Path:
+        return self.data_dir / f"pg-{self.pg_version}"
+
+    def start_postgres(self) -> None:
+        program = binaries.within_reach(binaries.find_postgres(self.pg_version), self.run_dir)
+        self.pg_version = program.version
+        if not (self.pg_data / "PG_VERSION").exists():
+            self._initdb(program)
+        stale = self.pg_data / "postmaster.pid"
+        if stale.exists() and not _postmaster_of(stale):
+            stale.unlink()
+        settings = {
+            "listen_addresses": "", "unix_socket_directories": str(self.run_dir / "pg"), "unix_socket_permissions": "0700",
+            "max_connections": "200", "timezone": "UTC", "log_timezone": "UTC", "jit": "off", "wal_compression": "on",
+            "max_wal_size": "1GB", "shared_buffers": "128MB", "log_min_messages": "warning",
+        }  # fmt: skip
+        if not self.durable:
+            settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+        self.postgres = self.spawn("postgres", [program.server, "-D", self._place(), *options], **self._demoted())
+        self._wait_for_postgres()
+        self._create_roles()
+
+    def _place(self) -> str:
+        """As root the server's user may not pass through our folder, but it may stay in the one it was put in."""
+        return "/proc/self/cwd" if os.geteuid() == 0 and sys.platform == "linux" else str(self.pg_data)
+
+    def _demoted(self) -> dict[str, object]:
+        return {"cwd": str(self.pg_data), "env": _plain_environment(), **binaries.demoted()}
+
+    def _initdb(self, program: binaries.Postgres) -> None:
+        """Made aside and renamed, so that a half-made one is never taken for whole."""
+        final, fresh = self.pg_data, self.data_dir / f"pg-{self.pg_version}.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            _give(fresh)
+        place = "/proc/self/cwd" if os.geteuid() == 0 and sys.platform == "linux" else str(fresh)
+        locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if program.version >= 17 else []
+        command = [
+            program.initdb, "-D", place, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync",
+            "--locale=C", *locale,
+        ]  # fmt: skip
+        with self.log("initdb").open("ab") as log:
+            made = subprocess.run(  # type: ignore[call-overload]
+                [str(c) for c in command], stdout=log, stderr=log, check=False, **(self._demoted() | {"cwd": str(fresh)})
+            )
+        if made.returncode:
+            raise CannotStart(self.explain("initdb", "PostgreSQL could not make its data folder"))
+        fresh.rename(final)
+
+    def _wait_for_postgres(self, within: float = 60) -> None:
+        import psycopg2
+
+        until = time.monotonic() + within
+        while time.monotonic() < until and self.postgres and self.postgres.poll() is None:
+            try:
+                psycopg2.connect(self.superuser_url).close()
+                return
+            except psycopg2.OperationalError:
+                time.sleep(0.03)
+        raise CannotStart(self.explain("postgres", "PostgreSQL did not start"))
+
+    def _create_roles(self) -> None:
+        """An owner who may make test databases, an application role who owns nothing; asked anew at each start."""
+        import psycopg2
+
+        def run(url: str, *statements: str) -> None:
+            connection = psycopg2.connect(url)
+            connection.autocommit = True
+            try:
+                for statement in statements:
+                    with connection.cursor() as cursor, contextlib.suppress(psycopg2.errors.DuplicateObject):
+                        cursor.execute(statement)
+            finally:
+                connection.close()
+
+        connection = psycopg2.connect(self.superuser_url)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
+            there = cursor.fetchone() is not None
+        connection.close()
+        if there:
+            return
+        run(self.superuser_url, f"CREATE ROLE {OWNER} LOGIN CREATEDB", f"CREATE ROLE {APPLICATION} LOGIN")
+        run(self.url("postgres", "template1"), *(grant.format(owner=OWNER, app=APPLICATION) for grant in GRANTS))
+        run(
+            self.superuser_url,
+            f"CREATE DATABASE {DATABASE} OWNER {OWNER}",
+            f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC",
+            f"GRANT CONNECT, TEMPORARY ON DATABASE {DATABASE} TO {APPLICATION}",
+        )
+
+    # -- in words
+
+    def explain(self, name: str, what: str) -> str:
+        """One sentence for a person, with the last thing the program itself had to say."""
+        try:
+            lines = self.log(name).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        except OSError:
+            lines = []
+        if any("No space left on device" in line for line in lines[-20:]):
+            return f"{what}: the disk that holds {self.data_dir} is full."
+        last = next((line for line in reversed(lines) if "FATAL" in line or "rror" in line), lines[-1] if lines else "")
+        return f"{what}: {last.strip().rstrip('.') or 'it said nothing'}. See {self.log(name)}."
+
+
+# What the owner makes the application may use, in this database and in every one made from it.
+GRANTS = (
+    "GRANT USAGE ON SCHEMA public TO {app}",
+    "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {app}",
+    "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} GRANT USAGE, SELECT ON SEQUENCES TO {app}",
+)
+
+
+def start(data_dir: Path, *, pg_version: int = 18, durable: bool = True) -> Servers:
+    """Start both servers with their data below `data_dir`; stop them with `.stop()`."""
+    return Servers(data_dir, pg_version=pg_version, durable=durable).start()
+
+
+def clear_leftovers(data_dir: Path) -> Roll:
+    """End what a killed supervisor left running here, and only that."""
+    roll = Roll.read(data_dir)
+    supervisor = roll.processes.pop("supervisor", None)
+    if supervisor and supervisor.alive and supervisor.pid != os.getpid():
+        raise CannotStart(f"It already runs with the data in {data_dir} (process {supervisor.pid}); stop that one first.")
+    roll.end_all()
+    for cluster in data_dir.glob("pg-*/postmaster.pid"):
+        if process := _postmaster_of(cluster):
+            end(process, "postgres")
+    return roll
+
+
+def _postmaster_of(pid_file: Path) -> Process | None:
+    """The server that wrote this file, if it still runs on this very folder."""
+    try:
+        pid = int(pid_file.read_text(encoding="ascii").splitlines()[0])
+        same = Path(f"/proc/{pid}/cwd").resolve() == pid_file.parent.resolve()
+    except (OSError, ValueError, IndexError):
+        return None
+    return of(pid) if same else None
+
+
+def make_data_dir(data_dir: Path) -> None:
+    try:
+        (data_dir / "log").mkdir(mode=0o700, parents=True, exist_ok=True)
+        data_dir.chmod(0o700)
+        probe = data_dir / ".probe"
+        probe.write_bytes(b"x" * 4096)
+        probe.unlink()
+        free = shutil.disk_usage(data_dir).free
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise CannotStart(f"The disk that holds {data_dir} is full.") from error
+        why = "it is not a folder" if isinstance(error, (FileExistsError, NotADirectoryError)) else error.strerror
+        raise CannotStart(f"The data folder {data_dir} cannot be written: {str(why).lower()}.") from error
+    if free < LEAST_FREE:
+        raise CannotStart(
+            f"The disk that holds {data_dir} is full: {free >> 20} MB are free and {LEAST_FREE >> 20} MB are needed."
+        )
+
+
+def _new_run_dir() -> str:
+    """Short and private. The system's temporary folder, or /tmp when that one's name is long."""
+    for parent in (tempfile.gettempdir(), "/tmp"):
+        if len(parent) <= 60:
+            with contextlib.suppress(OSError):
+                return tempfile.mkdtemp(prefix="reeve-", dir=parent)
+    raise CannotStart("There is no temporary folder with a short name to put sockets in; set TMPDIR to one.")
+
+
+def _ours(folder: Path) -> bool:
+    try:
+        told = folder.lstat()
+    except OSError:
+        return False
+    return folder.is_dir() and not folder.is_symlink() and told.st_uid == os.geteuid() and not told.st_mode & 0o066
+
+
+def _give(folder: Path) -> None:
+    user = pwd.getpwnam(binaries.SERVER_USER)
+    os.chown(folder, user.pw_uid, user.pw_gid)
+
+
+def _plain_environment() -> dict[str, str]:
+    """PostgreSQL reads PG… variables and the locale; neither is to come from whoever started us."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "LC_", "LANG"))}
+    return kept | {"LC_ALL": "C", "TZ": "UTC"}
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m portal.local.servers FOLDER [--fast] [--pg 16]`: both servers, until stopped."""
+    version = int(arguments[arguments.index("--pg") + 1]) if "--pg" in arguments else 18
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        servers = start(Path(arguments[0]), pg_version=version, durable="--fast" not in arguments)
+    except CannotStart as why:
+        print(why, file=sys.stderr)
+        return 1
+    for key, value in servers.environment.items():
+        print(f"export {key}='{value}'", flush=True)
+    try:
+        while servers.postgres and servers.postgres.poll() is None:
+            time.sleep(1)
+    except KeyboardInterrupt:
+        pass
+    servers.stop(keep_run_dir=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
