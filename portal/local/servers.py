@@ -47,7 +47,8 @@ class Servers:
         return Path(self.roll.run_dir)
 
     def url(self, role: str, database: str = DATABASE) -> str:
-        return f"postgres://{role}@{quote(str(self.run_dir / 'pg'), safe='')}/{database}"
+        """The host is a folder: as a parameter, libpq and django-environ read it alike."""
+        return f"postgres://{role}@/{database}?host={quote(str(self.run_dir / 'pg'))}"
 
     @property
     def database_url(self) -> str:
