@@ -1,0 +1,218 @@
+"""What did we conclude, and who agreed? Policies, reason codes, decisions and the second person's word."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from uuid_utils.compat import uuid7
+
+from moderation.cases.models import Case, Evidence, Queue
+from portal.people.models import User
+from risk.intake.models import Account
+
+
+class Outcome(models.TextChoices):
+    """What a decision does; `effect` and `reversal` of each stand in `OUTCOMES`."""
+
+    NO_ACTION = "no_action", "No action"
+    WARN = "warn", "Warn"
+    LABEL = "label", "Label"
+    LIMIT_REACH = "limit_reach", "Limit reach"
+    RESTRICT = "restrict", "Restrict"
+    SUSPEND = "suspend", "Suspend"
+    BAN = "ban", "Ban"
+    DEMONETIZE = "demonetize", "Demonetize"
+    HOLD_PAYOUT = "hold_payout", "Hold pay-out"
+    SECURE = "secure", "Secure"
+    VERIFY_AGE = "verify_age", "Ask for age"
+
+
+class Policy(models.Model):
+    """One version of a policy; one version of each is in force."""
+
+    code = models.CharField(max_length=32)  # "SPM-1.2"
+    version = models.PositiveIntegerField()
+    title = models.CharField(max_length=100)
+    text = models.TextField()
+    public = models.CharField(max_length=200)  # the wording for the account holder
+    strikes = models.PositiveSmallIntegerField(default=0)
+    dsa = models.CharField(max_length=100, blank=True)  # category/keyword of the public statement
+    in_force = models.BooleanField(default=True)
+    since = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ("code",)
+        constraints = [
+            models.UniqueConstraint(fields=["code", "version"], name="one_policy_version"),
+            models.UniqueConstraint(fields=["code"], condition=Q(in_force=True), name="one_policy_in_force"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.code} v{self.version}"
+
+    @property
+    def audit_name(self) -> str:
+        return f"policy:{self.code}"
+
+
+class Acknowledgement(models.Model):
+    """Somebody read a changed policy before claiming in its queues again."""
+
+    policy = models.ForeignKey(Policy, on_delete=models.PROTECT, related_name="acknowledgements")
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="acknowledgements")
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["policy", "user"], name="one_acknowledgement")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} read {self.policy_id}"
+
+
+class ReasonCode(models.Model):
+    """Why, in one key press: the reason codes of a workflow (`any` for all)."""
+
+    code = models.CharField(max_length=32, unique=True)
+    workflow = models.CharField(max_length=32)  # a risk type, or "any"
+    key = models.CharField(max_length=1)
+    text = models.CharField(max_length=100)
+    policy = models.CharField(max_length=32, blank=True)  # the policy it implies
+    label = models.CharField(max_length=8)  # what the training label becomes: positive, negative, none
+    note = models.BooleanField(default=False)  # whether a note is required
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ("position",)
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class DecisionQuerySet(models.QuerySet["Decision"]):
+    def move(self, decision: Decision, to: str, **fields: Any) -> bool:
+        """Move the decision if it still stands where this move may start; say whether it moved."""
+        return self.filter(pk=decision.pk, status__in=Decision.COMES_FROM[to]).update(status=to, **fields) == 1
+
+    def proposed(self) -> DecisionQuerySet:
+        return self.filter(status=Decision.Status.PROPOSED)
+
+    def due(self, now: datetime) -> DecisionQuerySet:
+        """Held decisions whose undo window is over."""
+        return self.filter(status=Decision.Status.HELD, release_at__lte=now)
+
+    def visible_to(self, user: User) -> DecisionQuerySet:
+        return self.filter(case__in=Case.objects.visible_to(user))
+
+
+class Decision(models.Model):
+    """What somebody concluded about a case. Only its status and the second person's word are ever added."""
+
+    class Status(models.TextChoices):
+        PROPOSED = "proposed"  # waits for a second person
+        HELD = "held"  # in the undo window
+        RELEASED = "released"
+        UNDONE = "undone"
+        DECLINED = "declined"
+        REVERSED = "reversed"
+
+    COMES_FROM = {
+        Status.HELD: {Status.PROPOSED},
+        Status.RELEASED: {Status.HELD},
+        Status.UNDONE: {Status.HELD, Status.PROPOSED},
+        Status.DECLINED: {Status.PROPOSED},
+        Status.REVERSED: {Status.RELEASED},
+    }
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="decisions")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="decisions")
+    queue = models.ForeignKey(Queue, on_delete=models.PROTECT, related_name="+")  # where the case stood then
+    risk_type = models.CharField(max_length=32, blank=True)
+    status = models.CharField(max_length=10, choices=Status)
+    outcome = models.CharField(max_length=16, choices=Outcome)
+    reason_code = models.ForeignKey(ReasonCode, on_delete=models.PROTECT, related_name="+")
+    policy = models.ForeignKey(Policy, on_delete=models.PROTECT, null=True, related_name="decisions")
+    note = models.UUIDField(null=True)  # vault value: typed text
+    answers = models.JSONField(default=dict)
+    scope = models.CharField(max_length=16, blank=True)
+    until = models.DateTimeField(null=True)
+    interim = models.CharField(max_length=32, blank=True)
+    label = models.CharField(max_length=8)  # positive, negative, none
+    shown = models.PositiveSmallIntegerField(default=0)  # the score the decider saw
+    evidence = models.ForeignKey(Evidence, on_delete=models.PROTECT, null=True, related_name="+")
+    made_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="decisions")
+    made_at = models.DateTimeField()
+    claimed_at = models.DateTimeField(null=True)  # when the decider took the case: handling time runs from here
+    request_key = models.CharField(max_length=128)
+    fingerprint = models.BinaryField(max_length=32)
+    needs_approval = models.BooleanField()
+    approval_why = models.CharField(max_length=200, blank=True)
+    approved_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    approved_at = models.DateTimeField(null=True)
+    release_at = models.DateTimeField(null=True)  # end of the undo window
+    released_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)  # undone, declined or reversed
+    reverses = models.OneToOneField("self", on_delete=models.PROTECT, null=True, related_name="reversal")
+
+    objects = DecisionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["made_by", "request_key"], name="one_decision_per_request_key"),
+            models.CheckConstraint(
+                condition=Q(approved_by__isnull=True) | ~Q(approved_by=F("made_by")), name="nobody_approves_their_own"
+            ),
+            models.CheckConstraint(
+                condition=Q(needs_approval=False) | Q(status__in=["proposed", "declined", "undone"]) | Q(approved_by__isnull=False),
+                name="what_needs_a_second_person_has_one",
+            ),
+            models.CheckConstraint(
+                condition=Q(approved_by__isnull=True, approved_at__isnull=True)
+                | Q(approved_by__isnull=False, approved_at__isnull=False),
+                name="decision_approval_is_whole",
+            ),
+            models.CheckConstraint(
+                condition=Q(outcome="no_action") | Q(policy__isnull=False) | Q(reverses__isnull=False),
+                name="decision_has_a_policy",
+            ),
+            models.CheckConstraint(condition=~Q(status="proposed") | Q(needs_approval=True), name="only_what_needs_it_is_proposed"),
+            # one standing word on a case at a time: the last net under "two reviewers can never decide one case"
+            models.UniqueConstraint(
+                fields=["case"], condition=Q(status__in=["proposed", "held"]), name="one_undecided_word_per_case"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["release_at"], condition=Q(status="held"), name="decision_due"),  # reader: release_due
+            models.Index(fields=["made_at", "id"], condition=Q(status="proposed"), name="decision_to_approve"),  # reader: approvals page
+            models.Index(fields=["made_by", "-made_at"], name="decision_by_person"),  # reader: your day, undo stack
+            models.Index(fields=["account", "-made_at"], name="decision_of_account"),  # reader: timeline
+            models.Index(fields=["-made_at", "-id"], name="decision_newest"),  # reader: dashboards
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.outcome} on case {self.case_id}"
+
+    @property
+    def audit_name(self) -> str:
+        return f"decision:{self.pk}"
+
+
+class Approval(models.Model):
+    """What the second person said, and why; one row per word given."""
+
+    class Verdict(models.TextChoices):
+        APPROVE = "approve"
+        DECLINE = "decline"
+
+    decision = models.ForeignKey(Decision, on_delete=models.PROTECT, related_name="approvals")
+    verdict = models.CharField(max_length=8, choices=Verdict)
+    by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="approvals")
+    at = models.DateTimeField()
+    reason = models.UUIDField(null=True)  # vault value: typed text
+
+    def __str__(self) -> str:
+        return f"{self.verdict} {self.decision_id}"

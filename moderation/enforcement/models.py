@@ -1,0 +1,194 @@
+"""Make it so, once: the outbox row, its attempts, the backend's switch, and what the platform told us against it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from uuid_utils.compat import uuid7
+
+from portal.people.models import User
+from risk.intake.models import Account
+
+
+class AccountSequence(models.Model):
+    """The last sequence number given to an account's actions; its row lock is what makes the numbers gapless."""
+
+    account = models.OneToOneField(Account, on_delete=models.PROTECT, primary_key=True, related_name="+")
+    last = models.PositiveBigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.account_id}: {self.last}"
+
+
+class Backend(models.Model):
+    """The switch and the breaker of one backend; its description is a TOML file of the same name."""
+
+    name = models.CharField(max_length=32, primary_key=True)
+    paused_at = models.DateTimeField(null=True)
+    paused_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    paused_why = models.CharField(max_length=200, blank=True)
+    open_until = models.DateTimeField(null=True)  # breaker: no calls before this, then one probe
+    window_at = models.DateTimeField(null=True)
+    window_calls = models.PositiveIntegerField(default=0)
+    window_failures = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(paused_at__isnull=True, paused_by__isnull=True) | Q(paused_at__isnull=False, paused_by__isnull=False),
+                name="backend_pause_is_whole",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def audit_name(self) -> str:
+        return f"backend:{self.name}"
+
+
+class EnforcementQuerySet(models.QuerySet["Enforcement"]):
+    def move(self, enforcement: Enforcement, to: str, **fields: Any) -> bool:
+        """Move the action if it still stands where this move may start and its lease is the one we know; say whether it moved."""
+        return (
+            self.filter(pk=enforcement.pk, status__in=Enforcement.COMES_FROM[to], lease_token=enforcement.lease_token).update(
+                status=to, **fields
+            )
+            == 1
+        )
+
+    def open(self) -> EnforcementQuerySet:
+        """Actions not yet in a final state."""
+        return self.filter(status__in=Enforcement.OPEN)
+
+
+class Enforcement(models.Model):
+    """One thing a backend must do to an account: intent and outbox row in one. Its id is the idempotency key."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        IN_FLIGHT = "in_flight"
+        RETRYING = "retrying"
+        APPLIED = "applied"
+        STOPPED = "stopped"  # never by itself again; a lead retries or skips
+        UNSURE = "unsure"  # cannot tell whether it happened
+        SKIPPED = "skipped"
+        SUPERSEDED = "superseded"  # never sent: a later opposite one overtook it
+        CANCELLED = "cancelled"
+        MOOT = "moot"  # the account is gone
+
+    OPEN = (Status.QUEUED, Status.IN_FLIGHT, Status.RETRYING, Status.STOPPED, Status.UNSURE)
+    COMES_FROM = {
+        Status.QUEUED: {Status.STOPPED, Status.UNSURE},
+        Status.IN_FLIGHT: {Status.QUEUED, Status.RETRYING, Status.IN_FLIGHT},
+        Status.RETRYING: {Status.IN_FLIGHT},
+        Status.APPLIED: {Status.IN_FLIGHT},
+        Status.STOPPED: {Status.IN_FLIGHT},
+        Status.UNSURE: {Status.IN_FLIGHT},
+        Status.SKIPPED: {Status.STOPPED, Status.UNSURE},
+        Status.SUPERSEDED: {Status.QUEUED},
+        Status.CANCELLED: {Status.QUEUED},
+        Status.MOOT: {Status.IN_FLIGHT},
+    }
+
+    id = models.UUIDField(primary_key=True, editable=False)  # uuid5 of decision, kind and account
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="enforcements")
+    decision = models.ForeignKey("moderation.Decision", on_delete=models.PROTECT, related_name="enforcements")
+    backend = models.ForeignKey(Backend, on_delete=models.PROTECT, related_name="enforcements")
+    seq = models.PositiveBigIntegerField()
+    kind = models.CharField(max_length=32)
+    until = models.DateTimeField(null=True)
+    scope = models.CharField(max_length=16, blank=True)
+    policy = models.CharField(max_length=32, blank=True)
+    reason_code = models.CharField(max_length=32, blank=True)
+    parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="children")  # what it undoes or ends
+    status = models.CharField(max_length=12, choices=Status, default=Status.QUEUED)
+    ordered_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)  # when a timed measure ends by itself
+    attempts = models.PositiveIntegerField(default=0)
+    lost_leases = models.PositiveSmallIntegerField(default=0)
+    first_sent_at = models.DateTimeField(null=True)
+    next_attempt_at = models.DateTimeField()
+    lease_token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    detail = models.CharField(max_length=500, blank=True)  # the last answer, in words
+    effect_id = models.CharField(max_length=128, blank=True)
+    settled_at = models.DateTimeField(null=True)
+
+    objects = EnforcementQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "seq"], name="one_action_per_sequence_number"),
+            models.UniqueConstraint(fields=["account"], condition=Q(status="in_flight"), name="one_action_in_flight_per_account"),
+            models.CheckConstraint(
+                condition=Q(status="in_flight", lease_token__isnull=False, lease_until__isnull=False) | ~Q(status="in_flight"),
+                name="action_in_flight_has_a_lease",
+            ),
+        ]
+        indexes = [
+            # reader: the dispatcher, heads that are due
+            models.Index(
+                fields=["next_attempt_at"], condition=Q(status__in=["queued", "retrying"]), name="action_due"
+            ),
+            models.Index(fields=["lease_until"], condition=Q(status="in_flight"), name="action_lease"),  # reader: the sweep
+            models.Index(fields=["expires_at"], condition=Q(status="applied", expires_at__isnull=False), name="action_expiry"),
+            models.Index(fields=["account", "-seq"], name="action_of_account"),  # reader: case and account pages
+            models.Index(fields=["status", "-ordered_at", "-id"], name="action_by_state"),  # reader: the outbox page
+            # reader: rollups, effects and time to effect by hour
+            models.Index(fields=["settled_at"], condition=Q(settled_at__isnull=False), name="action_settled"),
+            models.Index(fields=["-ordered_at", "-id"], name="action_newest"),  # reader: the outbox page, all states
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.seq}"
+
+    @property
+    def audit_name(self) -> str:
+        return f"enforcement:{self.pk}"
+
+
+class Attempt(models.Model):
+    """One try of an action: written before the call, completed after it."""
+
+    enforcement = models.ForeignKey(Enforcement, on_delete=models.PROTECT, related_name="tries")
+    number = models.PositiveIntegerField()
+    at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=16, default="sent")  # sent, applied, later, never, unsure, lost, gone
+    detail = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ("number",)
+        constraints = [models.UniqueConstraint(fields=["enforcement", "number"], name="one_attempt_per_number")]
+
+    def __str__(self) -> str:
+        return f"try {self.number} of {self.enforcement_id}"
+
+
+class Finding(models.Model):
+    """Something enforcement saw that a person above should take: a stopped head, a foreign change on the platform."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="findings")
+    enforcement = models.ForeignKey(Enforcement, on_delete=models.PROTECT, null=True, related_name="findings")
+    kind = models.CharField(max_length=16)  # stopped, unsure, drift
+    detail = models.CharField(max_length=500, blank=True)
+    raised_at = models.DateTimeField(db_default=Now())
+    taken_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["raised_at"], condition=Q(taken_at__isnull=True), name="finding_untaken")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} on {self.account_id}"
+
+    @property
+    def audit_name(self) -> str:
+        return f"finding:{self.pk}"

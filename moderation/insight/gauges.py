@@ -1,0 +1,40 @@
+"""How full is everything right now? Queue depth, oldest wait and outbox age, asked of the database when Prometheus comes."""
+
+from __future__ import annotations
+
+from django.db import connection
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+CAP = 10_001  # depths are exact up to 10,000; counting a million rows for a gauge helps nobody
+
+DEPTHS = """
+SELECT q.slug,
+       (SELECT count(*) FROM (SELECT 1 FROM moderation_case c WHERE c.queue_id = q.id AND c.status = 'waiting' LIMIT %s) few),
+       (SELECT extract(epoch FROM now() - min(c.due_at))
+          FROM (SELECT due_at FROM moderation_case c WHERE c.queue_id = q.id AND c.status = 'waiting' ORDER BY due_at, id LIMIT 1) c)
+  FROM moderation_queue q
+"""
+OUTBOX = """
+SELECT status, count(*), coalesce(extract(epoch FROM now() - min(ordered_at)), 0)
+  FROM moderation_enforcement WHERE status IN ('queued', 'in_flight', 'retrying', 'stopped', 'unsure') GROUP BY status
+"""
+
+
+def gauges() -> bytes:
+    """The gauges in Prometheus' text format: `reeve_queue_waiting`, `reeve_queue_late_seconds`, `reeve_outbox_*`."""
+    registry = CollectorRegistry()
+    waiting = Gauge("reeve_queue_waiting", "Cases waiting, exact up to 10,000.", ["queue"], registry=registry)
+    late = Gauge("reeve_queue_late_seconds", "Seconds the first due case is late; negative: time left.", ["queue"], registry=registry)
+    actions = Gauge("reeve_outbox_actions", "Actions not yet in a final state.", ["state"], registry=registry)
+    oldest = Gauge("reeve_outbox_oldest_seconds", "Age of the oldest such action.", ["state"], registry=registry)
+    with connection.cursor() as cursor:
+        cursor.execute(DEPTHS, [CAP])
+        for slug, depth, lateness in cursor.fetchall():
+            waiting.labels(slug).set(depth)
+            if lateness is not None:
+                late.labels(slug).set(float(lateness))
+        cursor.execute(OUTBOX)
+        for state, depth, age in cursor.fetchall():
+            actions.labels(state).set(depth)
+            oldest.labels(state).set(float(age))
+    return generate_latest(registry)

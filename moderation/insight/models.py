@@ -1,0 +1,90 @@
+"""What does it add up to? Hourly rollups for the dashboards, and exports of the log with their progress."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from uuid_utils.compat import uuid7
+
+from portal.people.models import User
+
+
+class HourlyRollup(models.Model):
+    """One number for one hour: `measure` in a queue, of a policy, reviewer or rule (`of`), filled again at will."""
+
+    hour = models.DateTimeField()
+    measure = models.CharField(max_length=32)  # opened, decided, reversed, …
+    lane = models.CharField(max_length=16, default="general")
+    queue = models.CharField(max_length=50, default="")
+    of = models.CharField(max_length=128, default="")
+    n = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            # reader: dashboards, one range of hours per measure
+            models.UniqueConstraint(fields=["measure", "hour", "lane", "queue", "of"], name="one_rollup_per_hour")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.measure} {self.of} {self.hour:%Y-%m-%d %H}"
+
+
+class ExportQuerySet(models.QuerySet["Export"]):
+    def move(self, export: Export, to: str, **fields: Any) -> bool:
+        """Move the export if it still stands where this move may start; say whether it moved."""
+        return self.filter(pk=export.pk, status__in=Export.COMES_FROM[to]).update(status=to, **fields) == 1
+
+
+class Export(models.Model):
+    """A history asked for by somebody for a purpose: made by a worker, with its progress, downloaded by who asked."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    COMES_FROM = {
+        Status.RUNNING: {Status.QUEUED, Status.RUNNING},
+        Status.DONE: {Status.RUNNING},
+        Status.FAILED: {Status.RUNNING, Status.QUEUED},
+        Status.CANCELLED: {Status.QUEUED, Status.RUNNING},
+    }
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    asked_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="exports")
+    asked_at = models.DateTimeField(db_default=Now())
+    purpose = models.UUIDField()  # vault value: typed text
+    formats = ArrayField(models.CharField(max_length=8))
+    filter = models.JSONField(default=dict)  # from, to, account, case, actor, policy, type
+    status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
+    done = models.BigIntegerField(default=0)
+    total = models.BigIntegerField(null=True)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    beat_at = models.DateTimeField(null=True)  # the worker's sign of life; the sweep takes over a silent one
+    lease_token = models.UUIDField(null=True)
+    path = models.CharField(max_length=255, blank=True)
+    sha256 = models.CharField(max_length=64, blank=True)
+    size = models.BigIntegerField(null=True)
+    detail = models.CharField(max_length=200, blank=True)
+
+    objects = ExportQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["asked_by", "-asked_at"], name="export_of_person"),  # reader: the exports page
+            models.Index(fields=["asked_at"], condition=Q(status__in=["queued", "running"]), name="export_to_do"),  # reader: worker and sweep
+        ]
+
+    def __str__(self) -> str:
+        return f"export {self.id}"
+
+    @property
+    def audit_name(self) -> str:
+        return f"export:{self.pk}"

@@ -1,0 +1,29 @@
+"""Which tables does this app have? An index for Django; code imports from the rooms."""
+
+from moderation.cases.models import Case, Draft, Evidence, Note, Queue, RoutingRule, Skip, Workflow
+from moderation.decisions.models import Acknowledgement, Approval, Decision, Policy, ReasonCode
+from moderation.enforcement.models import AccountSequence, Attempt, Backend, Enforcement, Finding
+from moderation.insight.models import Export, HourlyRollup
+
+__all__ = [
+    "AccountSequence",
+    "Acknowledgement",
+    "Approval",
+    "Attempt",
+    "Backend",
+    "Case",
+    "Decision",
+    "Draft",
+    "Enforcement",
+    "Evidence",
+    "Export",
+    "Finding",
+    "HourlyRollup",
+    "Note",
+    "Policy",
+    "Queue",
+    "ReasonCode",
+    "RoutingRule",
+    "Skip",
+    "Workflow",
+]

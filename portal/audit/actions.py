@@ -1,0 +1,87 @@
+"""How does something get into the log? `record()` and `record_many()` are the only writers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Protocol
+
+from django.db import connection
+from uuid_utils.compat import uuid7
+
+from .canonical import canonical, payload_hash
+from .events import Event
+from .models import AuditEvent
+
+
+class Subject(Protocol):
+    """Anything an event can be about: it knows its own name in the log, such as `case:4128`."""
+
+    @property
+    def audit_name(self) -> str: ...
+
+
+
+
+def record(
+    event: Event,
+    *,
+    by: Subject | str,
+    of: Subject | str,
+    also: Iterable[Subject | str] = (),
+    now: datetime | None = None,
+    **facts: Any,
+) -> AuditEvent:
+    """Write one event inside the transaction it describes. Returns the row.
+
+    `of` is what it is about, `also` the other things it touches (an account, a policy). `facts` are codes, ids, numbers
+    and times as text, never personal values: those stand in the vault, and a commitment stands here. `now` is the domain
+    time of the action; the log keeps the database's clock beside it. Raises `RuntimeError` outside a transaction.
+    """
+    row = _row(event, by=by, of=of, also=also, now=now, facts=facts)
+    _insist_on_a_transaction()
+    row.save(force_insert=True)
+    return row
+
+
+def record_many(
+    entries: Iterable[tuple[Event, Subject | str, Iterable[Subject | str], dict[str, Any]]],
+    *,
+    by: Subject | str,
+    now: datetime | None = None,
+) -> list[AuditEvent]:
+    """Write many events `(event, of, also, facts)` by one actor in one round; the same rules as `record()`."""
+    rows = [_row(event, by=by, of=of, also=also, now=now, facts=facts) for event, of, also, facts in entries]
+    _insist_on_a_transaction()
+    return AuditEvent.objects.bulk_create(rows)
+
+
+def name_of(thing: Subject | str) -> str:
+    """The name of a thing in the log: itself if it is text, else its `audit_name`."""
+    return thing if isinstance(thing, str) else thing.audit_name
+
+
+def _row(
+    event: Event,
+    *,
+    by: Subject | str,
+    of: Subject | str,
+    also: Iterable[Subject | str],
+    now: datetime | None,
+    facts: dict[str, Any],
+) -> AuditEvent:
+    subjects = list(dict.fromkeys([name_of(of), *(name_of(thing) for thing in also)]))
+    event_id = uuid7()
+    actor = name_of(by)
+    body: dict[str, Any] = {"v": 1, "id": str(event_id), "type": str(event), "by": actor, "of": subjects, "facts": facts}
+    if now is not None:
+        body["told"] = now.isoformat()
+    payload = canonical(body)
+    return AuditEvent(
+        id=event_id, told_at=now, type=str(event), by=actor, subjects=subjects, payload=payload, payload_hash=payload_hash(payload)
+    )
+
+
+def _insist_on_a_transaction() -> None:
+    if not connection.in_atomic_block:
+        raise RuntimeError("audit.record() belongs inside the transaction it describes")
