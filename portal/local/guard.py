@@ -5,6 +5,8 @@ A small process that holds the other end of a pipe: when the pipe closes, whoeve
 
 from __future__ import annotations
 
+import fcntl
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,14 +36,26 @@ class Guard:
 
 
 def main(data_dir: Path) -> None:
+    sys.stdin.buffer.read()
+    with (data_dir / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return  # somebody has started again already, and clears up himself
+        clear_up(data_dir)
+
+
+def clear_up(data_dir: Path) -> None:
     from portal.local.processes import Roll
 
-    sys.stdin.buffer.read()
     roll = Roll.read(data_dir)
     supervisor = roll.processes.pop("supervisor", None)
     if supervisor and supervisor.alive:
-        return  # somebody has started again already, and clears up himself
+        return
     roll.end_all()
+    roll.write()
+    if roll.run_dir:
+        shutil.rmtree(roll.run_dir, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ OTHERS = ("warn", "restrict", "unrestrict", "notify")
 SHOWN = ("n", "at", "effect_id", "key", "platform", "account", "kind", "seq", "until")
 
 
-class Unacceptable(Exception):  # noqa: N818 - an answer, not a fault
+class Unacceptable(Exception):
     """The platform will not do this: a status and a sentence."""
 
     def __init__(self, status: int, sentence: str, **more: Any) -> None:

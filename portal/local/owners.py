@@ -17,7 +17,11 @@ SAID = {
 }
 BUTTONS = (
     ("away", "Go away for 60 s", "Refuses connections. Effects wait, then each arrives once."),
-    ("timeouts", "Apply, then time out", "The next 20 calls are applied and not answered. The ledger still shows one effect each."),
+    (
+        "timeouts",
+        "Apply, then time out",
+        "The next 20 calls are applied and not answered. The ledger still shows one effect each.",
+    ),
     ("worker", "Kill the worker", "kill -9. The sweep finds the work; nothing twice."),
     ("broker", "Empty the broker", "Every message is gone. A pause of seconds, nothing lost."),
 )
@@ -85,7 +89,7 @@ def _frame(title: str, body: str) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<title>{escape(title)} · stand-in platform</title><link rel="stylesheet" href="/style.css"></head><body>'
-        '<header><p class=brand>Stand-in platform</p><p>Where decisions arrive. Everybody here is invented.</p></header>'
+        "<header><p class=brand>Stand-in platform</p><p>Where decisions arrive. Everybody here is invented.</p></header>"
         f"<main><h1><bdi>{escape(title)}</bdi></h1>{body}</main></body></html>"
     )
 
@@ -102,9 +106,7 @@ def _card(holder: Holder) -> str:
 def _standing(holder: Holder) -> str:
     until = holder.state["until"]
     lines = [
-        (tone, text.format(until=_until(until.get(key))))
-        for key, (tone, text) in TOLD.items()
-        if holder.state[key]
+        (tone, text.format(until=_until(until.get(key)))) for key, (tone, text) in TOLD.items() if holder.state[key]
     ]
     for scope in holder.state["restricted"]:
         ends = _until(until.get(f"restricted:{scope}"))
@@ -130,7 +132,11 @@ def _message(row: dict[str, Any]) -> str:
 
 def _detail(row: dict[str, Any]) -> str:
     parts = [str(row[name]) for name in ("scope", "policy") if row.get(name)]
-    return f" <small>{escape(' · '.join(parts))}{escape(_until(row.get('until')))}</small>" if parts or row.get("until") else ""
+    return (
+        f" <small>{escape(' · '.join(parts))}{escape(_until(row.get('until')))}</small>"
+        if parts or row.get("until")
+        else ""
+    )
 
 
 def _until(value: object) -> str:

@@ -19,7 +19,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from portal.local import owners
@@ -50,14 +50,14 @@ class Platform:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> Platform:
+    def __enter__(self) -> Self:
         self.thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self) -> Platform:
+    def start(self) -> Self:
         return self.__enter__()
 
     def serve(self) -> None:
@@ -262,7 +262,10 @@ class Caller(BaseHTTPRequestHandler):
         return self.rfile.read(int(length))
 
     def _from_our_page(self) -> bool:
-        return self.headers.get("Origin", self.platform.url) in (f"http://{self.headers.get('Host')}", self.platform.url)
+        return self.headers.get("Origin", self.platform.url) in (
+            f"http://{self.headers.get('Host')}",
+            self.platform.url,
+        )
 
     def _json(self, status: int, told: dict[str, Any]) -> None:
         self._send(status, json.dumps(told, ensure_ascii=False).encode(), "application/json")

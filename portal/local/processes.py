@@ -20,7 +20,7 @@ SIGNALS = {"postgres": (signal.SIGINT, signal.SIGQUIT), "worker": (signal.SIGTER
 PATIENCE = {"postgres": 20.0, "worker": 8.0, "web": 6.0}
 
 
-class CannotStart(Exception):  # noqa: N818 - it is said to a person, in a sentence
+class CannotStart(Exception):
     """Why this machine cannot run it now, in one plain sentence."""
 
 
@@ -60,13 +60,15 @@ def of(pid: int) -> Process:
     return Process(pid, born(pid) or "never")
 
 
-def end(process: Process, name: str = "") -> None:
+def end(process: Process, name: str = "", *, asked: bool = False) -> None:
     """Ask, wait, insist. Its whole session goes with it."""
     patience = PATIENCE.get(name, 5.0)
     for sign in SIGNALS.get(name, (signal.SIGTERM,)):
         if not process.alive:
             break
-        _send(process.pid, sign)
+        if not asked:  # a second SIGTERM would make a worker drop what it has in hand
+            _send(process.pid, sign)
+        asked = False
         if _gone(process, within=patience):
             break
         patience = 3.0
@@ -75,6 +77,15 @@ def end(process: Process, name: str = "") -> None:
         _gone(process, within=5.0)
     if not process.alive:
         end_remains(process)
+
+
+def end_all(processes: dict[str, Process]) -> None:
+    """Several that need not wait for each other: all are asked before the first is waited for."""
+    for name, process in processes.items():
+        if process.alive:
+            _send(process.pid, SIGNALS.get(name, (signal.SIGTERM,))[0])
+    for name, process in processes.items():
+        end(process, name, asked=True)
 
 
 def end_remains(process: Process) -> None:

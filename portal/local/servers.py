@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Self
 from urllib.parse import quote
 
 from portal.local import binaries
@@ -76,7 +77,7 @@ class Servers:
 
     # -- their life
 
-    def __enter__(self) -> Servers:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -95,13 +96,16 @@ class Servers:
             self.run_dir.chmod(0o711)  # the server's user must get through to its own folder, which stays 0700
             _give(self.run_dir / "pg")
         self.roll.environment = self.environment
+        self.roll.processes["supervisor"] = of(os.getpid())
         self.roll.write()
         self.guard = Guard(self.data_dir)
 
     def start(self) -> Servers:
         """Both at once: neither waits for the other."""
         if os.environ.get("REEVE_PRODUCTION", "").lower() in {"1", "true", "yes", "on"}:
-            raise CannotStart("Embedded servers are for one machine only: in production set DATABASE_URL and REDIS_URL.")
+            raise CannotStart(
+                "Embedded servers are for one machine only: in production set DATABASE_URL and REDIS_URL."
+            )
         self.prepare()
         try:
             self.start_valkey()
@@ -117,6 +121,7 @@ class Servers:
             if child and name in self.roll.processes:
                 end(self.roll.processes.pop(name), name)
                 child.wait()
+        self.roll.processes.pop("supervisor", None)
         self.roll.write()
         if self.guard:
             self.guard.dismiss()
@@ -215,7 +220,11 @@ class Servers:
         ]  # fmt: skip
         with self.log("initdb").open("ab") as log:
             made = subprocess.run(  # type: ignore[call-overload]
-                [str(c) for c in command], stdout=log, stderr=log, check=False, **(self._demoted() | {"cwd": str(fresh)})
+                [str(c) for c in command],
+                stdout=log,
+                stderr=log,
+                check=False,
+                **(self._demoted() | {"cwd": str(fresh)}),
             )
         if made.returncode:
             raise CannotStart(self.explain("initdb", "PostgreSQL could not make its data folder"))
@@ -295,7 +304,9 @@ def clear_leftovers(data_dir: Path) -> Roll:
     roll = Roll.read(data_dir)
     supervisor = roll.processes.pop("supervisor", None)
     if supervisor and supervisor.alive and supervisor.pid != os.getpid():
-        raise CannotStart(f"It already runs with the data in {data_dir} (process {supervisor.pid}); stop that one first.")
+        raise CannotStart(
+            f"It already runs with the data in {data_dir} (process {supervisor.pid}); stop that one first."
+        )
     roll.end_all()
     for cluster in data_dir.glob("pg-*/postmaster.pid"):
         if process := _postmaster_of(cluster):

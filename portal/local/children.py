@@ -1,0 +1,37 @@
+"""Which processes make up the whole, and how is each started?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+EARLY = ("platform", "web")  # need no tables to start
+LATE = ("worker", "beat", "dispatcher")  # would act on a half-told day
+
+
+def command(name: str, *, port: int, platform_port: int, data_dir: Path) -> list[str]:
+    """The command line of one of our processes."""
+    python = [sys.executable, "-m"]
+    celery = [*python, "celery", "-A", "portal.celery", "--workdir", str(ROOT)]
+    match name:
+        case "web":
+            return [
+                *python, "granian", "--interface", "wsgi", "portal.wsgi:application", "--host", "127.0.0.1",
+                "--port", str(port), "--workers", "2", "--blocking-threads", "4", "--backlog", "1024",
+                "--respawn-failed-workers", "--workers-kill-timeout", "5s", "--no-ws", "--log-level", "warning",
+            ]  # fmt: skip
+        case "worker":
+            return [
+                *celery, "worker", "--concurrency", "2", "--loglevel", "WARNING", "--without-mingle", "--without-gossip",
+            ]  # fmt: skip
+        case "beat":
+            return [*celery, "beat", "--loglevel", "WARNING"]
+        case "dispatcher":
+            return [sys.executable, str(ROOT / "manage.py"), "dispatcher"]
+        case "platform":
+            return [
+                *python, "portal.local.platform", "--port", str(platform_port), "--data", str(data_dir / "platform.jsonl"),
+                "--secret-file", str(data_dir / "platform.secret"), "--demo", str(data_dir / "demo.json"),
+            ]  # fmt: skip
+    raise ValueError(name)
