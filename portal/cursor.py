@@ -14,7 +14,10 @@ from portal.refusal import Refused
 
 def encode(*key: Any) -> str:
     """The cursor after a row with this key (text, numbers, times and ids)."""
-    parts = [value.isoformat() if isinstance(value, datetime) else str(value) if isinstance(value, UUID) else value for value in key]
+    parts = [
+        value.isoformat() if isinstance(value, datetime) else str(value) if isinstance(value, UUID) else value
+        for value in key
+    ]
     return base64.urlsafe_b64encode(json.dumps(parts, separators=(",", ":")).encode()).rstrip(b"=").decode()
 
 

@@ -26,13 +26,20 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
 @open_to_all
 def missing(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """404: not there, or not for these eyes; the two are not told apart."""
-    return _error(request, 404, "Not found", "There is nothing here that you may see. It may have moved, or never been.")
+    return _error(
+        request, 404, "Not found", "There is nothing here that you may see. It may have moved, or never been."
+    )
 
 
 @open_to_all
 def broken(request: HttpRequest) -> HttpResponse:
     """500: our fault; nothing was half done, since each change is one transaction."""
-    return _error(request, 500, "Something broke on our side", "Nothing was half done. Try once more; if it stays, tell the operator.")
+    return _error(
+        request,
+        500,
+        "Something broke on our side",
+        "Nothing was half done. Try once more; if it stays, tell the operator.",
+    )
 
 
 @open_to_all

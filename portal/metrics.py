@@ -8,5 +8,10 @@ REGISTRY = CollectorRegistry()
 
 SIGNALS = Counter("reeve_signals_total", "Signals by what became of them.", ["result"], registry=REGISTRY)
 DECISIONS = Counter("reeve_decisions_total", "Decisions by outcome.", ["outcome"], registry=REGISTRY)
-ATTEMPTS = Counter("reeve_enforcement_attempts_total", "Tries of actions by backend and result.", ["backend", "result"], registry=REGISTRY)
+ATTEMPTS = Counter(
+    "reeve_enforcement_attempts_total",
+    "Tries of actions by backend and result.",
+    ["backend", "result"],
+    registry=REGISTRY,
+)
 CALL_SECONDS = Histogram("reeve_backend_call_seconds", "Time a backend took to answer.", ["backend"], registry=REGISTRY)

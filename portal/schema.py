@@ -9,5 +9,7 @@ from portal.people.permissions import open_to_all
 
 schema = open_to_all(SpectacularAPIView.as_view())
 docs = open_to_all(
-    csp_update({"style-src": "'unsafe-inline'", "img-src": "data:"})(SpectacularSwaggerSplitView.as_view(url_name="schema"))
+    csp_update({"style-src": "'unsafe-inline'", "img-src": "data:"})(
+        SpectacularSwaggerSplitView.as_view(url_name="schema")
+    )
 )

@@ -104,7 +104,11 @@ def database(url: str) -> dict[str, object]:
         settings["HOST"] = host
     # Parallel workers make CPU jump for no gain on short indexed reads.
     options["options"] = "-c max_parallel_workers_per_gather=0"
-    return settings | {"ENGINE": "django.db.backends.postgresql", "OPTIONS": options, "DISABLE_SERVER_SIDE_CURSORS": False}
+    return settings | {
+        "ENGINE": "django.db.backends.postgresql",
+        "OPTIONS": options,
+        "DISABLE_SERVER_SIDE_CURSORS": False,
+    }
 
 
 DATABASES = {
@@ -121,7 +125,9 @@ REDIS_URL = env.str("REDIS_URL", default="redis://localhost:6379/0")
 def redis_database(url: str, number: int) -> str:
     """The same server's database with another number: 0 broker, 1 cache, so that a flush of one leaves the other."""
     parts = urlsplit(url)
-    base = (0 if not (found := re.search(r"\d+", parts.query if parts.scheme == "unix" else parts.path)) else int(found[0])) + number
+    base = (
+        0 if not (found := re.search(r"\d+", parts.query if parts.scheme == "unix" else parts.path)) else int(found[0])
+    ) + number
     if parts.scheme == "unix":
         return f"unix://{parts.path}?db={base}"
     return parts._replace(path=f"/{base}").geturl()
@@ -140,7 +146,10 @@ INTAKE_URL = env.str("INTAKE_URL", default="")
 
 AUTH_USER_MODEL = "portal.User"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
@@ -288,5 +297,9 @@ LOGGING = {
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {"axes": {"level": "ERROR"}, "django.request": {"level": "ERROR"}, "celery.app.trace": {"level": "WARNING"}},
+    "loggers": {
+        "axes": {"level": "ERROR"},
+        "django.request": {"level": "ERROR"},
+        "celery.app.trace": {"level": "WARNING"},
+    },
 }

@@ -21,8 +21,6 @@ class Subject(Protocol):
     def audit_name(self) -> str: ...
 
 
-
-
 def record(
     event: Event,
     *,
@@ -73,12 +71,25 @@ def _row(
     subjects = list(dict.fromkeys([name_of(of), *(name_of(thing) for thing in also)]))
     event_id = uuid7()
     actor = name_of(by)
-    body: dict[str, Any] = {"v": 1, "id": str(event_id), "type": str(event), "by": actor, "of": subjects, "facts": facts}
+    body: dict[str, Any] = {
+        "v": 1,
+        "id": str(event_id),
+        "type": str(event),
+        "by": actor,
+        "of": subjects,
+        "facts": facts,
+    }
     if now is not None:
         body["told"] = now.isoformat()
     payload = canonical(body)
     return AuditEvent(
-        id=event_id, told_at=now, type=str(event), by=actor, subjects=subjects, payload=payload, payload_hash=payload_hash(payload)
+        id=event_id,
+        told_at=now,
+        type=str(event),
+        by=actor,
+        subjects=subjects,
+        payload=payload,
+        payload_hash=payload_hash(payload),
     )
 
 

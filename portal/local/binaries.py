@@ -16,9 +16,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from portal.local.folders import SERVER_USER
 from portal.local.processes import CannotStart
-
-SERVER_USER, SERVER_GROUP = "nobody", "nogroup"  # who PostgreSQL runs as when we are root, which it refuses
 
 
 @dataclass(frozen=True)

@@ -7,25 +7,22 @@ folder of mode 0700 below the temporary folder, because a socket's path may not 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import pwd
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
 from portal.local import binaries
+from portal.local.folders import give_to_server, is_ours, make_data_dir, new_run_dir
 from portal.local.guard import Guard
 from portal.local.processes import CannotStart, Process, Roll, end, of
 
 OWNER, APPLICATION, DATABASE = "reeve_owner", "reeve_app", "reeve"
-LEAST_FREE = 200 * 2**20
 MAIN_DATABASES = 16
 
 
@@ -88,13 +85,13 @@ class Servers:
         make_data_dir(self.data_dir)
         self.roll = clear_leftovers(self.data_dir)
         run_dir = self.roll.run_dir
-        if not (run_dir and _ours(Path(run_dir))):
-            self.roll.run_dir = _new_run_dir()
+        if not (run_dir and is_ours(Path(run_dir))):
+            self.roll.run_dir = new_run_dir()
         (self.run_dir / "pg").mkdir(mode=0o700, exist_ok=True)
         (self.run_dir / "valkey").mkdir(mode=0o700, exist_ok=True)
         if os.geteuid() == 0:
             self.run_dir.chmod(0o711)  # the server's user must get through to its own folder, which stays 0700
-            _give(self.run_dir / "pg")
+            give_to_server(self.run_dir / "pg")
         self.roll.environment = self.environment
         self.roll.processes["supervisor"] = of(os.getpid())
         self.roll.write()
@@ -211,7 +208,7 @@ class Servers:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
         if os.geteuid() == 0:
-            _give(fresh)
+            give_to_server(fresh)
         place = "/proc/self/cwd" if os.geteuid() == 0 and sys.platform == "linux" else str(fresh)
         locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if program.version >= 17 else []
         command = [
@@ -322,47 +319,6 @@ def _postmaster_of(pid_file: Path) -> Process | None:
     except (OSError, ValueError, IndexError):
         return None
     return of(pid) if same else None
-
-
-def make_data_dir(data_dir: Path) -> None:
-    try:
-        (data_dir / "log").mkdir(mode=0o700, parents=True, exist_ok=True)
-        data_dir.chmod(0o700)
-        probe = data_dir / ".probe"
-        probe.write_bytes(b"x" * 4096)
-        probe.unlink()
-        free = shutil.disk_usage(data_dir).free
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise CannotStart(f"The disk that holds {data_dir} is full.") from error
-        why = "it is not a folder" if isinstance(error, (FileExistsError, NotADirectoryError)) else error.strerror
-        raise CannotStart(f"The data folder {data_dir} cannot be written: {str(why).lower()}.") from error
-    if free < LEAST_FREE:
-        raise CannotStart(
-            f"The disk that holds {data_dir} is full: {free >> 20} MB are free and {LEAST_FREE >> 20} MB are needed."
-        )
-
-
-def _new_run_dir() -> str:
-    """Short and private. The system's temporary folder, or /tmp when that one's name is long."""
-    for parent in (tempfile.gettempdir(), "/tmp"):
-        if len(parent) <= 60:
-            with contextlib.suppress(OSError):
-                return tempfile.mkdtemp(prefix="reeve-", dir=parent)
-    raise CannotStart("There is no temporary folder with a short name to put sockets in; set TMPDIR to one.")
-
-
-def _ours(folder: Path) -> bool:
-    try:
-        told = folder.lstat()
-    except OSError:
-        return False
-    return folder.is_dir() and not folder.is_symlink() and told.st_uid == os.geteuid() and not told.st_mode & 0o066
-
-
-def _give(folder: Path) -> None:
-    user = pwd.getpwnam(binaries.SERVER_USER)
-    os.chown(folder, user.pw_uid, user.pw_gid)
 
 
 def _plain_environment() -> dict[str, str]:

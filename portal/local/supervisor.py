@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from portal.local import attach, children
+from portal.local.folders import make_data_dir
 from portal.local.processes import CannotStart, Roll, end_all, end_remains, of, write_private
 from portal.local.seeding import MIGRATED, PEOPLE
-from portal.local.servers import Servers, clear_leftovers, make_data_dir
+from portal.local.servers import Servers, clear_leftovers
 
 DEATHS, WITHIN = 5, 60.0
 OURS = ("pg-*", "valkey", "platform.jsonl", "platform.secret", "secrets.json", "told.json", "run.json", "exports")

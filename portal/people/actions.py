@@ -19,7 +19,13 @@ from .roles import NEEDS_SECOND_ADMIN, ROLES
 
 @transaction.atomic
 def create_user(
-    username: str, *, by: User, now: datetime, password: str | None = None, display_name: str = "", languages: tuple[str, ...] = ()
+    username: str,
+    *,
+    by: User,
+    now: datetime,
+    password: str | None = None,
+    display_name: str = "",
+    languages: tuple[str, ...] = (),
 ) -> User:
     """Make a person without any role. Raises `Refused` if the user name is taken."""
     if User.objects.filter(username=username).exists():
@@ -72,11 +78,19 @@ def disable(user: User, *, by: User, now: datetime) -> None:
 
 
 @transaction.atomic
-def issue_key(user: User, *, by: User, now: datetime, title: str, scopes: tuple[str, ...] = ()) -> tuple[ServiceKey, str]:
+def issue_key(
+    user: User, *, by: User, now: datetime, title: str, scopes: tuple[str, ...] = ()
+) -> tuple[ServiceKey, str]:
     """Make a key that acts as `user`; the key itself is returned once and never stored."""
     value = new_key()
     key = ServiceKey.objects.create(
-        user=user, title=title, prefix=value[:8], digest=digest_of(value), scopes=list(scopes), created_by=by, created_at=now
+        user=user,
+        title=title,
+        prefix=value[:8],
+        digest=digest_of(value),
+        scopes=list(scopes),
+        created_by=by,
+        created_at=now,
     )
     audit.record(Event.KEY_ISSUED, by=by, of=key, also=[user], now=now, scopes=list(scopes))
     return key, value
@@ -119,7 +133,9 @@ def signed_out(user: User, *, now: datetime) -> None:
 
 def end_sessions(user: User) -> int:
     """Delete the sessions of a person; returns how many. Sessions are few (people on shift), so all are looked at."""
-    mine = [session.pk for session in Session.objects.all() if session.get_decoded().get("_auth_user_id") == str(user.pk)]
+    mine = [
+        session.pk for session in Session.objects.all() if session.get_decoded().get("_auth_user_id") == str(user.pk)
+    ]
     Session.objects.filter(pk__in=mine).delete()
     return len(mine)
 

@@ -13,7 +13,9 @@ from .models import User
 class SignInForm(AuthenticationForm):
     """User name and password; pasting and password managers welcome (WCAG 3.3.8)."""
 
-    username = forms.CharField(widget=forms.TextInput(attrs={"autocomplete": "username", "autofocus": True, "autocapitalize": "none"}))
+    username = forms.CharField(
+        widget=forms.TextInput(attrs={"autocomplete": "username", "autofocus": True, "autocapitalize": "none"})
+    )
     password = forms.CharField(strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
     error_messages: ClassVar[dict[str, str]] = {
         "invalid_login": "User name and password do not fit together. Nothing else is wrong; try again.",

@@ -22,7 +22,9 @@ class UserManager(BaseUserManager["User"]):
 
     def service(self, name: str) -> User:
         """The named service user, such as `system`, that acts where no person does; made on first use."""
-        user, _ = self.get_or_create(username=name, defaults={"kind": User.Kind.SERVICE, "display_name": name, "password": "!"})
+        user, _ = self.get_or_create(
+            username=name, defaults={"kind": User.Kind.SERVICE, "display_name": name, "password": "!"}
+        )
         return user
 
 
@@ -47,7 +49,9 @@ class User(AbstractBaseUser):
     duty = models.CharField(max_length=10, choices=Duty, default=Duty.ON_DUTY)
     keys_on = models.BooleanField(default=True)  # single-key shortcuts (WCAG 2.1.4: may be turned off)
     undo_seconds = models.PositiveSmallIntegerField(default=10)
-    scheme = models.CharField(max_length=5, choices=[("auto", "auto"), ("light", "light"), ("dark", "dark")], default="auto")
+    scheme = models.CharField(
+        max_length=5, choices=[("auto", "auto"), ("light", "light"), ("dark", "dark")], default="auto"
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     USERNAME_FIELD = "username"
@@ -104,7 +108,9 @@ class Grant(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["user", "role"], condition=Q(revoked_at__isnull=True), name="one_grant_per_role"),
+            models.UniqueConstraint(
+                fields=["user", "role"], condition=Q(revoked_at__isnull=True), name="one_grant_per_role"
+            ),
             models.CheckConstraint(condition=~Q(user=F("granted_by")), name="nobody_grants_to_themselves"),
             models.CheckConstraint(
                 condition=Q(revoked_by__isnull=True) | ~Q(user=F("revoked_by")), name="nobody_revokes_their_own"

@@ -55,7 +55,9 @@ def requires(*permissions: Permission) -> Callable[[View], View]:
             if not request.user.is_authenticated:
                 return redirect(f"{reverse('sign-in')}?{urlencode({'next': request.get_full_path()})}")
             if permissions and not any(request.user.may(permission) for permission in permissions):  # type: ignore[union-attr]
-                raise PermissionDenied(f"This needs the permission {' or '.join(permissions)}, which your roles do not have.")
+                raise PermissionDenied(
+                    f"This needs the permission {' or '.join(permissions)}, which your roles do not have."
+                )
             return view(request, *args, **kwargs)  # type: ignore[no-any-return]
 
         guarded.requires = permissions  # type: ignore[attr-defined]
@@ -81,7 +83,9 @@ def api_requires(*permissions: Permission) -> Callable[[View], View]:
         @functools.wraps(view)
         def guarded(request: Any, *args: Any, **kwargs: Any) -> Any:
             if permissions and not any(request.user.may(permission) for permission in permissions):
-                raise PermissionDenied(f"This needs the permission {' or '.join(permissions)}, which this key does not have.")
+                raise PermissionDenied(
+                    f"This needs the permission {' or '.join(permissions)}, which this key does not have."
+                )
             return view(request, *args, **kwargs)
 
         guarded.requires = permissions  # type: ignore[attr-defined]

@@ -111,11 +111,15 @@ def _unwrap(subject: UUID, wrapped: bytes) -> bytes:
     try:
         return _master().decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], b"reeve/key/v1|" + subject.bytes)
     except InvalidTag:
-        raise ImproperlyConfigured("VAULT_KEY is not the key this vault was made with; nothing was lost, set the right one.") from None
+        raise ImproperlyConfigured(
+            "VAULT_KEY is not the key this vault was made with; nothing was lost, set the right one."
+        ) from None
 
 
 @functools.cache
 def _master() -> AESGCM:
     if not settings.VAULT_KEY:
-        raise ImproperlyConfigured("VAULT_KEY is not set: 32 random bytes, base64. Without it no personal value can be kept.")
+        raise ImproperlyConfigured(
+            "VAULT_KEY is not set: 32 random bytes, base64. Without it no personal value can be kept."
+        )
     return AESGCM(base64.b64decode(settings.VAULT_KEY))

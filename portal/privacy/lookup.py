@@ -54,5 +54,7 @@ def _network(text: str, *, whole: bool) -> str:
 @functools.cache
 def _key(kind: str) -> bytes:
     if not settings.INDEX_KEY:
-        raise ImproperlyConfigured("INDEX_KEY is not set: 32 random bytes, base64. Without it nothing can be searched or linked.")
+        raise ImproperlyConfigured(
+            "INDEX_KEY is not set: 32 random bytes, base64. Without it nothing can be searched or linked."
+        )
     return hmac.new(base64.b64decode(settings.INDEX_KEY), b"reeve/lookup/v1/" + kind.encode(), hashlib.sha256).digest()

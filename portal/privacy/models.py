@@ -10,7 +10,9 @@ from uuid_utils.compat import uuid7
 class VaultKey(models.Model):
     """The key of one account's values, itself wrapped by the master key. Erasing an account empties `wrapped`."""
 
-    subject = models.UUIDField(primary_key=True)  # the account's id; no foreign key, so that privacy knows no room above
+    subject = models.UUIDField(
+        primary_key=True
+    )  # the account's id; no foreign key, so that privacy knows no room above
     wrapped = models.BinaryField(null=True)
     created_at = models.DateTimeField(db_default=Now())
     destroyed_at = models.DateTimeField(null=True)
@@ -51,7 +53,9 @@ class VaultValue(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        indexes = [models.Index(fields=["subject", "name", "-created_at"], name="vault_by_name")]  # reader: the account's newest values
+        indexes = [
+            models.Index(fields=["subject", "name", "-created_at"], name="vault_by_name")
+        ]  # reader: the account's newest values
 
     def __str__(self) -> str:
         return f"{self.name} {self.id}"

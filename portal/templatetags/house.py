@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django import template
-from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -105,56 +103,44 @@ def get(mapping: Any, key: Any) -> Any:
 
 # --- The frame ------------------------------------------------------------------------------------------------------
 
-
-@dataclass(frozen=True)
-class Place:
-    """One way in the rail: its word, its sign, whom it is for, and the key sequence that goes there."""
-
-    name: str
-    word: str
-    icon: str
-    permissions: tuple[Permission, ...]
-    key: str
-    last: bool = False
-
-
-P = Permission
-PLACES = (
-    Place("desk", "Desk", "inbox", (P.CASE_CLAIM,), "g d"),
-    Place("search", "Search", "magnifying-glass", (P.ACCOUNT_READ,), "g s"),
-    Place("approvals", "Approvals", "clipboard-document-check", (P.DECISION_APPROVE,), "g a"),
-    Place("dashboard", "Dashboards", "chart-bar", (P.DASHBOARD_READ, P.DASHBOARD_OWN), "g b"),
-    Place("outbox", "Outbox", "paper-airplane", (P.ENFORCEMENT_READ,), "g o"),
-    Place("log", "Log", "document-text", (P.AUDIT_READ,), "g l"),
-    Place("exports", "Exports", "arrow-down-tray", (P.EXPORT_MAKE,), "g x"),
-    Place("people", "People", "users", (P.PEOPLE_MANAGE,), "g p"),
-    Place("strategies", "Strategies", "adjustments-horizontal", (P.STRATEGY_READ,), "g r"),
-    Place("queues", "Settings", "cog-6-tooth", (P.SETTINGS_READ,), "g t", last=True),
-)
+# Two keys, one after the other, that go to a door of the rail.
+DOOR_KEYS = {
+    "desk": "g q",
+    "search": "g s",
+    "approvals": "g a",
+    "dashboard": "g b",
+    "outbox": "g o",
+    "log": "g l",
+    "exports": "g x",
+    "strategies": "g r",
+    "people": "g p",
+    "queues": "g t",
+}
+# Pages that stand below a door without sharing its address.
+BELOW = {"desk": ("/cases/", "/queues/"), "search": ("/accounts/",), "queues": ("/settings/",)}
 
 
 @register.inclusion_tag("parts/rail.html", takes_context=True)
 def rail(context: template.Context) -> dict[str, Any]:
-    """The ways this person may go; counts come after the page, so that no page waits for them."""
-    request = context.get("request")
-    user = getattr(request, "user", None)
-    shown = []
-    for place in PLACES:
-        if user is None or not user.is_authenticated or not any(user.may(permission) for permission in place.permissions):
-            continue
-        try:
-            url = reverse(place.name)
-        except NoReverseMatch:
-            continue
-        here = request.path == url or (url != "/" and request.path.startswith(url))
-        shown.append({"place": place, "url": url, "here": here or _belongs(place.name, request.path)})
-    return {"places": shown, "counts": any(entry["place"].name in ("desk", "approvals") for entry in shown)}
+    """The doors this person's roles open, with live counts and the one we stand in marked."""
+    path = context["request"].path
+    doors = [
+        {
+            "name": door.name,
+            "title": door.title,
+            "icon": door.icon,
+            "url": door.url,
+            "key": DOOR_KEYS.get(door.name, ""),
+            "count": context["counts"].get(door.name, ""),
+        }
+        for door in context["doors"]
+    ]
+    here = max((door for door in doors if _stands_in(door, path)), key=lambda door: len(door["url"]), default=None)
+    return {"doors": doors, "here": here["name"] if here else ""}
 
 
-def _belongs(name: str, path: str) -> bool:
-    """Pages below another in the rail: cases and queues are the desk's, accounts are the search's."""
-    below = {"desk": ("/cases/", "/queues/"), "search": ("/accounts/",), "queues": ("/settings/",)}
-    return path.startswith(below.get(name, ())) and not (name == "queues" and path.startswith("/settings/strategies/"))
+def _stands_in(door: dict[str, str], path: str) -> bool:
+    return path == door["url"] or (door["url"] != "/" and path.startswith(door["url"])) or path.startswith(BELOW.get(door["name"], ()) or "//")
 
 
 @register.inclusion_tag("parts/pager.html", takes_context=True)

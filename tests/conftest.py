@@ -1,0 +1,148 @@
+"""What does every test stand on? Real PostgreSQL and Valkey, the shipped settings, and Ada, Ben and Cleo."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+# --- The database of a run: made and migrated by the owner, used by the application's role -------------------------------
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_blocker: Any, worker_id: str) -> Iterator[None]:
+    """A database of its own, migrated as the owner; "default" then works in it as `reeve_app`, as in real life."""
+    import psycopg2
+    from django.conf import settings
+    from django.core.management import call_command
+    from django.db import connections
+
+    name = f"test_{settings.DATABASES['owner']['NAME']}_{worker_id}_{os.getpid()}"
+    maintenance = psycopg2.connect(settings.MIGRATE_DATABASE_URL)
+    maintenance.autocommit = True
+    with maintenance.cursor() as cursor:
+        cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        cursor.execute(f'CREATE DATABASE "{name}"')
+    for alias in ("default", "owner"):
+        connections[alias].close()
+        connections[alias].settings_dict["NAME"] = name
+        settings.DATABASES[alias]["NAME"] = name
+    with django_db_blocker.unblock():
+        call_command("migrate", database="owner", verbosity=0)
+        connections["owner"].close()
+    yield
+    with django_db_blocker.unblock():
+        for alias in ("default", "owner"):
+            connections[alias].close()
+    with maintenance.cursor() as cursor:
+        cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    maintenance.close()
+
+
+@pytest.fixture(scope="session")
+def worker_id(request: pytest.FixtureRequest) -> str:
+    """`main`, or the xdist worker's name."""
+    workerinput = getattr(request.config, "workerinput", None)
+    return workerinput["workerid"] if workerinput else "main"
+
+
+@pytest.fixture
+def real_commits(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """A test whose transactions really commit (races, workers, browsers); the tables are emptied afterwards by their owner."""
+    from django.db import connections
+
+    with django_db_blocker.unblock():
+        _empty_tables()
+        yield
+        for connection in connections.all():
+            connection.close()
+        _empty_tables()
+
+
+def _empty_tables() -> None:
+    from django.apps import apps
+    from django.core.cache import cache
+    from django.db import connections
+
+    connection = connections["owner"]
+    tables = [model._meta.db_table for model in apps.get_models() if model._meta.managed]
+    named = ", ".join(f'"{table}"' for table in tables if table != "django_content_type")
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE portal_auditevent DISABLE TRIGGER USER")
+        cursor.execute(f"TRUNCATE {named} RESTART IDENTITY CASCADE")
+        cursor.execute("ALTER TABLE portal_auditevent ENABLE TRIGGER USER")
+    connection.close()
+    cache.clear()
+
+
+# --- People and times ---------------------------------------------------------------------------------------------------
+
+NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def noon() -> datetime:
+    """Friday, 20 November 2026, 12:00 UTC."""
+    return NOON
+
+
+@pytest.fixture
+def person(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """Make somebody: `person("ada", "reviewer")`. The roles are granted by the service user `system`."""
+    if "real_commits" not in request.fixturenames:
+        request.getfixturevalue("db")
+    from portal.people import actions
+    from portal.people.models import User
+
+    def make(username: str, *roles: str, **settings: Any) -> User:
+        system = User.objects.service("system")
+        user = actions.create_user(username, by=system, now=NOON, password=None, languages=("en",))
+        for role in roles:
+            actions.grant(user, role, by=system, now=NOON)
+        for key, value in settings.items():
+            setattr(user, key, value)
+        user.save()
+        return User.objects.get(pk=user.pk)
+
+    return make
+
+
+@pytest.fixture
+def ada(person: Callable[..., Any]) -> Any:
+    """Ada decides: a reviewer."""
+    return person("ada", "reviewer")
+
+
+@pytest.fixture
+def ben(person: Callable[..., Any]) -> Any:
+    """Ben approves: a team lead."""
+    return person("ben", "lead")
+
+
+@pytest.fixture
+def ruth(person: Callable[..., Any]) -> Any:
+    """Ruth is a specialist: minors and safety too."""
+    return person("ruth", "specialist")
+
+
+@pytest.fixture
+def vera(person: Callable[..., Any]) -> Any:
+    """Vera audits."""
+    return person("vera", "auditor")
+
+
+@pytest.fixture
+def cleo(person: Callable[..., Any]) -> Any:
+    """Cleo may not look: signed in, no role."""
+    return person("cleo")
+
+
+@pytest.fixture
+def system(db: None) -> Any:
+    """The service user that acts where no person does."""
+    from portal.people.models import User
+
+    return User.objects.service("system")
