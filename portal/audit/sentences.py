@@ -128,8 +128,8 @@ def tell(type: str, subjects: Sequence[str], facts: Mapping[str, Any]) -> list[P
     if template is None:
         return [Part(type.replace(".", " ").replace("_", " ") + " "), *_named(subjects[:1])]
     of = _by_kind(subjects)
-    known = lambda name: name in of or _word(facts.get(name)) != ""  # noqa: E731
-    kept = _OPTIONAL.sub(lambda found: found[1] if all(map(known, _NAME.findall(found[1]))) else "", template)
+    known = set(of) | {name for name, value in facts.items() if _word(value)}
+    kept = _OPTIONAL.sub(lambda found: found[1] if known.issuperset(_NAME.findall(found[1])) else "", template)
     parts: list[Part] = []
     for piece in re.split(r"(\{\w+\})", kept):
         name = piece.strip("{}") if piece.startswith("{") else ""

@@ -1,0 +1,89 @@
+"""What do counts say, and how sure are they? Shares with their interval, percentiles out of buckets, times in words. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+Z95 = 1.959964  # two-sided 95 %
+BUCKET_RATIO = 1.05  # a bucket of waiting times is 5 % wide: percentiles are right to 2.5 %
+
+
+@dataclass(frozen=True)
+class Share:
+    """`k` of `n`, with the 95 % interval by Wilson; all in per cent. Nothing counted has no share."""
+
+    k: int
+    n: int
+    percent: float | None
+    low: float | None
+    high: float | None
+
+    @property
+    def words(self) -> str:
+        if self.percent is None:
+            return "–"
+        return f"{self.percent:.0f} %"
+
+    @property
+    def interval(self) -> str:
+        if self.low is None or self.high is None:
+            return "nothing to count yet"
+        return f"{self.low:.0f}–{self.high:.0f} %"
+
+
+def share(k: int, n: int) -> Share:
+    """The share of `k` in `n` and its Wilson interval: honest also where n is small or the share is 0 or 1."""
+    if n <= 0:
+        return Share(k, n, None, None, None)
+    p = k / n
+    middle = (p + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
+    half = Z95 / (1 + Z95**2 / n) * math.sqrt(p * (1 - p) / n + Z95**2 / (4 * n**2))
+    return Share(k, n, 100 * p, 100 * max(0.0, middle - half), 100 * min(1.0, middle + half))
+
+
+def bucket(seconds: float) -> int:
+    """The bucket a waiting time falls in; the SQL of the rollups computes the same."""
+    return math.floor(math.log(max(seconds, 0.0) + 1.0) / math.log(BUCKET_RATIO))
+
+
+def middle_of(number: int) -> float:
+    """Seconds in the middle of a bucket."""
+    return max(0.0, BUCKET_RATIO ** (number + 0.5) - 1.0)
+
+
+def percentile(buckets: Iterable[tuple[int, int]], q: float) -> float | None:
+    """The waiting time in seconds that a share `q` of all stayed within, from (bucket, count) pairs."""
+    ordered = sorted(buckets)
+    total = sum(count for _, count in ordered)
+    if total == 0:
+        return None
+    left = math.ceil(q * total)
+    for number, count in ordered:
+        left -= count
+        if left <= 0:
+            return middle_of(number)
+    return None
+
+
+def length(seconds: float | None) -> str:
+    """A length of time as people say it: "45 s", "38 min", "7 h 10 min", "3 d 4 h"."""
+    if seconds is None:
+        return "–"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def hours(seconds: float) -> str:
+    """Work as hours: "16.6 h"; below one hour in minutes."""
+    return f"{seconds / 3600:,.1f} h" if seconds >= 3600 else f"{round(seconds / 60)} min"
