@@ -1,6 +1,7 @@
 """Which servers does this command talk to?
 
-The environment says. If it does not, those that `manage.py demo` runs with the data folder; found before Django reads its settings.
+The environment says. If it does not, those that `manage.py demo` runs with the data folder; found before Django
+reads its settings.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from portal.local.folders import SERVER_USER
 from portal.local.processes import CannotStart
@@ -107,7 +108,7 @@ def _reachable(program: Path) -> bool:
     return answer.returncode == 0
 
 
-def demoted() -> dict[str, object]:
+def demoted() -> dict[str, Any]:
     """Arguments for Popen that make a child of root an ordinary user; nothing for everybody else."""
     if os.geteuid() != 0:
         return {}

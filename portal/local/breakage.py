@@ -7,7 +7,7 @@ import json
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from portal.local.platform import Platform
@@ -49,6 +49,6 @@ class Breakage:
 
         redis.Redis.from_url(self._told()["redis_url"]).flushdb()
 
-    def _told(self) -> dict[str, dict[str, int]]:
-        told: dict[str, dict[str, int]] = json.loads(self.demo.read_text(encoding="utf-8"))
+    def _told(self) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(self.demo.read_text(encoding="utf-8"))
         return told

@@ -23,7 +23,8 @@ def command(name: str, *, port: int, platform_port: int, data_dir: Path) -> list
             ]  # fmt: skip
         case "worker":
             return [
-                *celery, "worker", "--concurrency", "2", "--loglevel", "WARNING", "--without-mingle", "--without-gossip",
+                *celery, "worker", "--concurrency", "2", "--loglevel", "WARNING",
+                "--without-mingle", "--without-gossip",
             ]  # fmt: skip
         case "beat":
             return [*celery, "beat", "--loglevel", "WARNING"]
@@ -31,7 +32,8 @@ def command(name: str, *, port: int, platform_port: int, data_dir: Path) -> list
             return [sys.executable, str(ROOT / "manage.py"), "dispatcher"]
         case "platform":
             return [
-                *python, "portal.local.platform", "--port", str(platform_port), "--data", str(data_dir / "platform.jsonl"),
+                *python, "portal.local.platform", "--port", str(platform_port),
+                "--data", str(data_dir / "platform.jsonl"),
                 "--secret-file", str(data_dir / "platform.secret"), "--demo", str(data_dir / "demo.json"),
             ]  # fmt: skip
     raise ValueError(name)

@@ -53,5 +53,5 @@ def is_ours(folder: Path) -> bool:
 
 
 def give_to_server(folder: Path) -> None:
-    user = pwd.getpwnam(binaries.SERVER_USER)
+    user = pwd.getpwnam(SERVER_USER)
     os.chown(folder, user.pw_uid, user.pw_gid)

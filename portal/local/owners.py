@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from portal.local.ledger import Holder
 
 SAID = {
-    "away": "The platform refuses every connection for 60 seconds from now. This page is away as well: come back to it then.",
+    "away": "The platform refuses every connection for 60 seconds, this page too: come back to it then.",
     "timeouts": "The next 20 calls are applied and never answered.",
     "worker": "The worker was killed. Another one starts; the sweep finds what it held.",
     "broker": "The broker is empty. The dispatcher rings again within seconds.",
@@ -41,8 +42,9 @@ SCOPES = {
 }  # fmt: skip
 DONE = {
     "warn": "Warned", "label": "Labelled", "unlabel": "Label taken off", "limit_reach": "Reach limited",
-    "restore_reach": "Reach restored", "restrict": "Restricted", "unrestrict": "Restriction lifted", "suspend": "Suspended",
-    "unsuspend": "Suspension ended", "ban": "Closed", "unban": "Opened again", "demonetize": "Earnings stopped",
+    "restore_reach": "Reach restored", "restrict": "Restricted", "unrestrict": "Restriction lifted",
+    "suspend": "Suspended", "unsuspend": "Suspension ended", "ban": "Closed", "unban": "Opened again",
+    "demonetize": "Earnings stopped",
     "remonetize": "Earnings back", "hold_payout": "Pay-out held", "release_payout": "Pay-out released",
     "secure": "Locked for protection", "release": "Unlocked", "require_age_check": "Age check asked for",
     "lift_age_check": "Age check lifted", "notify": "Message delivered",
@@ -62,7 +64,7 @@ def everybody(holders: list[Holder], query: dict[str, str], demo: bool) -> str:
         (f"<p class=said role=status>{escape(said)}</p>" if said else "")
         + '<form class=search action="/" method=get><label for=account>Account id</label>'
         f'<input id=account name=account value="{escape(wanted)}" autocomplete=off><button>Show</button></form>'
-        + f"<section aria-labelledby=accounts><h2 id=accounts>Accounts</h2><div class=cards>{cards or empty}</div></section>"
+        + _section("Accounts", f"<div class=cards>{cards or empty}</div>")
         + (_buttons() if demo else ""),
     )
 
@@ -78,9 +80,12 @@ def one(holder: Holder) -> str:
     return _frame(
         f"Account {holder.id}",
         f'<p><a href="/">All accounts</a></p>{_standing(holder)}'
-        f"<section aria-labelledby=messages><h2 id=messages>Messages</h2>{messages or '<p class=empty>None.</p>'}</section>"
-        "<section aria-labelledby=happened><h2 id=happened>What happened</h2><table><thead><tr><th scope=col>When (UTC)</th>"
-        f"<th scope=col>What</th><th scope=col class=number>Order</th></tr></thead><tbody>{happened}</tbody></table></section>",
+        + _section("Messages", messages or "<p class=empty>None.</p>")
+        + _section(
+            "What happened",
+            "<table><thead><tr><th scope=col>When (UTC)</th><th scope=col>What</th>"
+            f"<th scope=col class=number>Order</th></tr></thead><tbody>{happened}</tbody></table>",
+        ),
     )
 
 
@@ -89,9 +94,15 @@ def _frame(title: str, body: str) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<title>{escape(title)} · stand-in platform</title><link rel="stylesheet" href="/style.css"></head><body>'
-        "<header><p class=brand>Stand-in platform</p><p>Where decisions arrive. Everybody here is invented.</p></header>"
+        "<header><p class=brand>Stand-in platform</p>"
+        "<p>Where decisions arrive. Everybody here is invented.</p></header>"
         f"<main><h1><bdi>{escape(title)}</bdi></h1>{body}</main></body></html>"
     )
+
+
+def _section(title: str, body: str) -> str:
+    name = title.split()[0].lower()
+    return f"<section aria-labelledby={name}><h2 id={name}>{title}</h2>{body}</section>"
 
 
 def _card(holder: Holder) -> str:
@@ -99,8 +110,9 @@ def _card(holder: Holder) -> str:
     notices = sum(row["kind"] == "notify" for row in holder.rows)
     words = f"{notices} message{'' if notices == 1 else 's'}, " if notices else ""
     last = f"<p class=meta>{words}last change {_when(holder.rows[-1]['at'])} UTC</p>" if holder.rows else ""
-    name = f'<h3><a href="{escape(where)}"><bdi>{escape(holder.id)}</bdi></a> <small>{escape(holder.platform)}</small></h3>'
-    return f"<article class=card>{name}{_standing(holder)}{last}</article>"
+    link = f'<a href="{escape(where)}"><bdi>{escape(holder.id)}</bdi></a>'
+    title = f"<h3>{link} <small>{escape(holder.platform)}</small></h3>"
+    return f"<article class=card>{title}{_standing(holder)}{last}</article>"
 
 
 def _standing(holder: Holder) -> str:
@@ -121,7 +133,8 @@ def _standing(holder: Holder) -> str:
 
 
 def _message(row: dict[str, Any]) -> str:
-    notice = row.get("notice") if isinstance(row.get("notice"), dict) else {}
+    told = row.get("notice")
+    notice: dict[str, Any] = told if isinstance(told, dict) else {}
     language = str(notice.get("language") or "en")
     text = str(notice.get("text") or "")
     where = str(notice.get("appeal_url") or "")
@@ -153,44 +166,7 @@ def _buttons() -> str:
         f'</form><span id="about-{name}">{escape(does)}</span></li>'
         for name, label, does in BUTTONS
     )
-    return f"<section aria-labelledby=break><h2 id=break>Try to break it</h2><ul class=buttons>{made}</ul></section>"
+    return _section("Try to break it", f"<ul class=buttons>{made}</ul>")
 
 
-STYLE = """
-:root { color-scheme: light dark; --ink: light-dark(#1d2330, #e6e9f0); --soft: light-dark(#545d70, #a6afc0);
-  --page: light-dark(#f4f5f8, #12151c); --card: light-dark(#ffffff, #1b202a); --line: light-dark(#d5d9e2, #343b4a);
-  --link: light-dark(#1f4fbf, #9db9ff); --bad: light-dark(#a3152b, #ff9aa8); --warn: light-dark(#7a4a00, #f2c069);
-  --good: light-dark(#1c6636, #8fd6a6); }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; }
-header, main { max-width: 68rem; margin: 0 auto; padding: 0 1.25rem; }
-header { padding-top: 1rem; color: var(--soft); display: flex; flex-wrap: wrap; gap: 0 1rem; }
-header p { margin: 0; }
-.brand { font-weight: 650; color: var(--ink); }
-main { padding-bottom: 3rem; }
-h1 { font-size: 1.6rem; line-height: 1.2; margin: 1.5rem 0 1rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin: 2rem 0 .75rem; }
-h3 { font-size: 1rem; margin: 0 0 .5rem; overflow-wrap: anywhere; }
-a { color: var(--link); }
-small, .meta, .empty { color: var(--soft); font-size: .875rem; font-weight: 400; }
-.meta { margin: .5rem 0 0; overflow-wrap: anywhere; }
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(19rem, 100%), 1fr)); gap: .75rem; }
-.card { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: 1rem; margin-bottom: .75rem; }
-.cards .card { margin: 0; }
-.card p:first-child { margin-top: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
-.standing { list-style: none; margin: 0; padding: 0; }
-.standing li { padding-left: .75rem; border-left: 3px solid currentcolor; margin: .25rem 0; }
-.bad { color: var(--bad); } .warn { color: var(--warn); } .good { color: var(--good); } .note { color: var(--soft); }
-table { border-collapse: collapse; width: 100%; background: var(--card); border: 1px solid var(--line); }
-th, td { text-align: left; padding: .45rem .75rem; border-bottom: 1px solid var(--line); vertical-align: top; }
-.number { text-align: right; font-variant-numeric: tabular-nums; }
-.search { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; }
-input, button { font: inherit; color: inherit; background: var(--card); border: 1px solid var(--soft); border-radius: .35rem;
-  padding: .4rem .75rem; min-height: 2.75rem; }
-button { cursor: pointer; font-weight: 600; }
-button:hover { border-color: var(--link); color: var(--link); }
-:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
-.said { background: var(--card); border-left: 4px solid var(--link); padding: .75rem 1rem; }
-.buttons { list-style: none; margin: 0; padding: 0; display: grid; gap: .5rem; }
-.buttons li { display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: center; }
-"""
+STYLE = Path(__file__).with_name("owners.css").read_text(encoding="utf-8")

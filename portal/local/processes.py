@@ -1,6 +1,7 @@
 """Which processes are ours, and how do they end?
 
-A process is known by its id and the moment it was born, so that a number the system has given to somebody else is never touched.
+A process is known by its id and the moment it was born, so that a number the system has given to somebody else is
+never touched.
 Every process of ours leads its own session: what it forked ends with it.
 """
 
@@ -8,13 +9,14 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+LINUX = platform.system() == "Linux"
 STOP_ORDER = ("dispatcher", "beat", "worker", "web", "platform", "signer", "sequencer", "valkey", "postgres")
 SIGNALS = {"postgres": (signal.SIGINT, signal.SIGQUIT), "worker": (signal.SIGTERM, signal.SIGQUIT)}
 PATIENCE = {"postgres": 20.0, "worker": 8.0, "web": 6.0}
@@ -38,7 +40,7 @@ class Process:
 
 def born(pid: int) -> str | None:
     """The moment a process started, as the system tells it; None when it is gone (a zombie is gone)."""
-    if sys.platform == "linux":
+    if LINUX:
         try:
             fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
         except OSError:
@@ -97,7 +99,7 @@ def end_remains(process: Process) -> None:
 
 
 def _session_of(leader: int) -> list[int]:
-    if sys.platform != "linux":
+    if not LINUX:
         return []
     found = []
     for entry in os.scandir("/proc"):

@@ -14,13 +14,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import quote
 
 from portal.local import binaries
 from portal.local.folders import give_to_server, is_ours, make_data_dir, new_run_dir
 from portal.local.guard import Guard
-from portal.local.processes import CannotStart, Process, Roll, end, of
+from portal.local.processes import LINUX, CannotStart, Process, Roll, end, of
 
 OWNER, APPLICATION, DATABASE = "reeve_owner", "reeve_app", "reeve"
 MAIN_DATABASES = 16
@@ -128,10 +128,10 @@ class Servers:
     def log(self, name: str) -> Path:
         return self.data_dir / "log" / f"{name}.log"
 
-    def spawn(self, name: str, command: list[str | Path], **more: object) -> subprocess.Popen[bytes]:
+    def spawn(self, name: str, command: list[str | Path], **more: Any) -> subprocess.Popen[bytes]:
         """A child in a session of its own: Ctrl-C in the terminal reaches us alone, and we stop it in order."""
         with self.log(name).open("ab") as log:
-            child: subprocess.Popen[bytes] = subprocess.Popen(  # type: ignore[call-overload]
+            child: subprocess.Popen[bytes] = subprocess.Popen(
                 [str(part) for part in command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -184,8 +184,9 @@ class Servers:
         if stale.exists() and not _postmaster_of(stale):
             stale.unlink()
         settings = {
-            "listen_addresses": "", "unix_socket_directories": str(self.run_dir / "pg"), "unix_socket_permissions": "0700",
-            "max_connections": "200", "timezone": "UTC", "log_timezone": "UTC", "jit": "off", "wal_compression": "on",
+            "listen_addresses": "", "unix_socket_directories": str(self.run_dir / "pg"),
+            "unix_socket_permissions": "0700", "max_connections": "200", "timezone": "UTC", "log_timezone": "UTC",
+            "jit": "off", "wal_compression": "on",
             "max_wal_size": "1GB", "shared_buffers": "128MB", "log_min_messages": "warning",
         }  # fmt: skip
         if not self.durable:
@@ -197,9 +198,9 @@ class Servers:
 
     def _place(self) -> str:
         """As root the server's user may not pass through our folder, but it may stay in the one it was put in."""
-        return "/proc/self/cwd" if os.geteuid() == 0 and sys.platform == "linux" else str(self.pg_data)
+        return "/proc/self/cwd" if os.geteuid() == 0 and LINUX else str(self.pg_data)
 
-    def _demoted(self) -> dict[str, object]:
+    def _demoted(self) -> dict[str, Any]:
         return {"cwd": str(self.pg_data), "env": _plain_environment(), **binaries.demoted()}
 
     def _initdb(self, program: binaries.Postgres) -> None:
@@ -209,14 +210,14 @@ class Servers:
         fresh.mkdir(mode=0o700)
         if os.geteuid() == 0:
             give_to_server(fresh)
-        place = "/proc/self/cwd" if os.geteuid() == 0 and sys.platform == "linux" else str(fresh)
+        place = "/proc/self/cwd" if os.geteuid() == 0 and LINUX else str(fresh)
         locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if program.version >= 17 else []
         command = [
             program.initdb, "-D", place, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync",
             "--locale=C", *locale,
         ]  # fmt: skip
         with self.log("initdb").open("ab") as log:
-            made = subprocess.run(  # type: ignore[call-overload]
+            made = subprocess.run(
                 [str(c) for c in command],
                 stdout=log,
                 stderr=log,
