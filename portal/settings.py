@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()
@@ -260,6 +261,13 @@ CELERY_BROKER_URL = broker(REDIS_URL)
 # 32 bytes, base64: wraps the key of each account; and the key of the hashes that search and links compare.
 VAULT_KEY = env.str("VAULT_KEY", default="")
 INDEX_KEY = env.str("INDEX_KEY", default="")
+
+if PRODUCTION:
+    for _needed in ("SECRET_KEY", "VAULT_KEY", "INDEX_KEY", "DATABASE_URL", "REDIS_URL", "ALLOWED_HOSTS"):
+        if not (os.environ.get(_needed) or os.environ.get(f"{_needed}_FILE")):
+            raise ImproperlyConfigured(
+                f"REEVE_PRODUCTION is on and {_needed} (or {_needed}_FILE) is not set; see docs/operations.md."
+            )
 
 # --- The desk, approval and enforcement: the defaults of the shipped product -------------------------------------------
 

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -53,7 +54,7 @@ def requires(*permissions: Permission) -> Callable[[View], View]:
         @functools.wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if not request.user.is_authenticated:
-                return redirect(f"{reverse('sign-in')}?{urlencode({'next': request.get_full_path()})}")
+                return _to_sign_in(request)
             if permissions and not any(request.user.may(permission) for permission in permissions):  # type: ignore[union-attr]
                 raise PermissionDenied(
                     f"This needs the permission {' or '.join(permissions)}, which your roles do not have."
@@ -64,6 +65,14 @@ def requires(*permissions: Permission) -> Callable[[View], View]:
         return guarded  # type: ignore[return-value]
 
     return decorate
+
+
+def _to_sign_in(request: HttpRequest) -> HttpResponse:
+    """The sign-in page with the way back; htmx is told to go there whole instead of swapping it into a part."""
+    if request.headers.get("HX-Request"):
+        back = urlsplit(request.headers.get("HX-Current-URL", "")).path or "/"
+        return HttpResponse(status=401, headers={"HX-Redirect": f"{reverse('sign-in')}?{urlencode({'next': back})}"})
+    return redirect(f"{reverse('sign-in')}?{urlencode({'next': request.get_full_path()})}")
 
 
 def open_to_all(view: View) -> View:
