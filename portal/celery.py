@@ -11,7 +11,6 @@ from importlib.util import find_spec
 from typing import Any
 
 from celery import Celery
-from kombu.entity import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
@@ -46,7 +45,7 @@ app.conf.update(
     task_default_queue=QUEUES[0],
     task_ignore_result=True,
     task_publish_retry=False,  # who rings and is not heard rings again at the next sweep
-    task_queues=[Queue(name) for name in QUEUES],
+    task_queues={name: {"exchange": name, "routing_key": name} for name in QUEUES},
     task_reject_on_worker_lost=False,  # our lease is the recovery
     task_serializer="json",
     task_time_limit=45,
