@@ -11,7 +11,9 @@ LOST_LEASES = 5  # a worker that dies this often over one action is killed by it
 SHORTEST_RETRY_AFTER, LONGEST_RETRY_AFTER = 1, 3600
 
 
-def next_try(attempt: int, *, first_sent_at: datetime, now: datetime, draw: float, wait: int | None = None) -> datetime | None:
+def next_try(
+    attempt: int, *, first_sent_at: datetime, now: datetime, draw: float, wait: int | None = None
+) -> datetime | None:
     """When to try again, or None to give up: full jitter up to min(300, 2^k) s until 23 h after the first send.
 
     `draw` is a number from 0 to 1. `wait` is what the backend asked for: never earlier than that, and spread over one
@@ -25,7 +27,7 @@ def next_try(attempt: int, *, first_sent_at: datetime, now: datetime, draw: floa
 
 
 def retry_after(header: str | None, *, now: datetime) -> int | None:
-    """Seconds asked for by a `Retry-After` header (seconds or an HTTP date), kept between 1 s and 1 h; None for no sense."""
+    """The seconds a `Retry-After` header asks for (a number or an HTTP date), between 1 s and 1 h; None for nonsense."""
     text = (header or "").strip()
     if not text or len(text) > 64:
         return None
