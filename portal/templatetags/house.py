@@ -8,6 +8,7 @@ from typing import Any
 from django import template
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
 
 from moderation.desk.hostile import segments
@@ -99,6 +100,14 @@ def hostile(text: str | None) -> list[dict[str, str]]:
 def get(mapping: Any, key: Any) -> Any:
     """The value under a key that is itself a variable."""
     return mapping.get(key) if mapping else None
+
+
+@register.simple_tag(takes_context=True)
+def back_url(context: template.Context) -> str:
+    """The page of this site that a form was sent from, or nothing."""
+    request = context["request"]
+    referer = request.headers.get("Referer", "")
+    return referer if url_has_allowed_host_and_scheme(referer, {request.get_host()}) else ""
 
 
 # --- The frame ------------------------------------------------------------------------------------------------------
