@@ -67,6 +67,10 @@ class Queue(models.Model):
     def audit_name(self) -> str:
         return f"queue:{self.slug}"
 
+    def is_worked_by(self, user: User) -> bool:
+        """Whether this person may claim here: a role of the queue, and its lane."""
+        return bool(ROLE_OF_QUEUE[self.role] & user.role_names) and self.lane in user.lanes and user.may(Permission.CASE_CLAIM)
+
 
 class RoutingRule(models.Model):
     """One line of the routing: the first whose condition holds says which queue."""
