@@ -26,7 +26,11 @@ ROOMS = (
 QUEUES = ("intake", "scoring", "cases", "decisions", "enforcement", "insight", "audit")
 VISIBILITY = {"visibility_timeout": 300}  # the shortest of any app on a broker wins, so all say the same
 
-TIMETABLE: dict[str, dict[str, Any]] = {}
+TIMETABLE: dict[str, dict[str, Any]] = {
+    "sweep-exports": {"task": "moderation.insight.tasks.sweep_exports", "schedule": 5.0, "options": {"expires": 5}},
+    "count-hours": {"task": "moderation.insight.tasks.count_hours", "schedule": 60.0, "options": {"expires": 60}},
+    "recount-hours": {"task": "moderation.insight.tasks.recount_hours", "schedule": 600.0, "options": {"expires": 600}},
+}
 
 app = Celery("portal")
 app.config_from_object("django.conf:settings", namespace="CELERY")  # broker_url; read when first needed

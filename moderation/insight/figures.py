@@ -1,10 +1,12 @@
-"""What do counts say, and how sure are they? Shares with their interval, percentiles out of buckets, times in words. Pure."""
+"""What do counts say, and how sure are they? Shares with their interval, percentiles out of buckets, work in hours. Pure."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from portal.wording import number
 
 Z95 = 1.959964  # two-sided 95 %
 BUCKET_RATIO = 1.05  # a bucket of waiting times is 5 % wide: percentiles are right to 2.5 %
@@ -67,23 +69,6 @@ def percentile(buckets: Iterable[tuple[int, int]], q: float) -> float | None:
     return None
 
 
-def length(seconds: float | None) -> str:
-    """A length of time as people say it: "45 s", "38 min", "7 h 10 min", "3 d 4 h"."""
-    if seconds is None:
-        return "–"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes = round(whole / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h" if hours else f"{days} d"
-
-
 def hours(seconds: float) -> str:
     """Work as hours: "16.6 h"; below one hour in minutes."""
-    return f"{seconds / 3600:,.1f} h" if seconds >= 3600 else f"{round(seconds / 60)} min"
+    return f"{number(seconds / 3600, places=1)} h" if seconds >= 3600 else f"{round(seconds / 60)} min"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
@@ -34,6 +35,10 @@ class HourlyRollup(models.Model):
 
 
 class ExportQuerySet(models.QuerySet["Export"]):
+    def to_make(self, silent_since: datetime) -> ExportQuerySet:
+        """Exports nobody makes: queued, or running under a worker that gave no sign of life since then."""
+        return self.filter(Q(status=Export.Status.QUEUED) | Q(status=Export.Status.RUNNING, beat_at__lt=silent_since))
+
     def move(self, export: Export, to: str, **fields: Any) -> bool:
         """Move the export if it still stands where this move may start; say whether it moved."""
         return self.filter(pk=export.pk, status__in=Export.COMES_FROM[to]).update(status=to, **fields) == 1

@@ -52,6 +52,7 @@ class Event(StrEnum):
     EXPORT_CANCELLED = "export.cancelled"
     EXPORT_DONE = "export.done"
     EXPORT_DOWNLOADED = "export.downloaded"
+    EXPORT_EXPIRED = "export.expired"
     EXPORT_FAILED = "export.failed"
     EXPORT_REQUESTED = "export.requested"
     EXPORT_STARTED = "export.started"

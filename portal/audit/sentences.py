@@ -81,6 +81,7 @@ SENTENCES: dict[Event, str] = {
     Event.EXPORT_CANCELLED: "cancelled {export}[ at {done} rows]",
     Event.EXPORT_DONE: "finished {export}[: {rows} rows][, SHA-256 {sha256}]",
     Event.EXPORT_DOWNLOADED: "downloaded {export}[, SHA-256 {sha256}]",
+    Event.EXPORT_EXPIRED: "deleted the file of {export} at the end of its days",
     Event.EXPORT_FAILED: "could not make {export}[: {why}]",
     Event.EXPORT_REQUESTED: "asked for {export} of the log[ as {formats}][, filtered by {filter}]",
     Event.EXPORT_STARTED: "began to make {export}",

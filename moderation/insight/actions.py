@@ -1,0 +1,144 @@
+"""What changes in insight? An export is asked for, made, cancelled, downloaded and thrown away; looking at the log is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from portal.audit import actions as audit
+from portal.audit.canonical import canonical
+from portal.audit.events import Event
+from portal.audit.models import WHEN, AuditEvent
+from portal.people.models import User
+from portal.privacy import actions as privacy
+from portal.privacy.models import VaultValue
+from portal.refusal import Refused
+
+from . import history
+from .models import Export
+
+BEAT_LOST = timedelta(seconds=60)  # a running export silent for so long has lost its worker
+AT_ONCE = 3  # exports somebody may have waiting or running
+LOG_VIEW = timedelta(minutes=5)  # reading the log is told once per person and so long
+
+
+@transaction.atomic
+def request_export(
+    chosen: history.LogFilter, *, formats: Sequence[str], purpose: str, by: User, now: datetime
+) -> Export:
+    """Ask for a history. What is in it is settled now: later events are not. Raises `Refused` for one too many at once."""
+    busy = Export.objects.filter(asked_by=by, status__in=[Export.Status.QUEUED, Export.Status.RUNNING]).count()
+    if busy >= AT_ONCE:
+        raise Refused(f"{busy} of your exports are still being made; wait for one to end, or cancel it.")
+    kept = privacy.keep(
+        privacy.subject_of_user(by), "export.purpose", purpose, data_class=VaultValue.DataClass.STAFF
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_xact_id()::text::bigint")
+        horizon = cursor.fetchone()[0]
+    export = Export.objects.create(
+        asked_by=by, asked_at=now, purpose=kept.pk, formats=list(formats), filter={**chosen.echo, "horizon": horizon}
+    )
+    audit.record(
+        Event.EXPORT_REQUESTED, by=by, of=export, now=now, formats=list(formats), purpose=kept.commitment.hex(),
+        **({"filter": stated} if (stated := history.facts(chosen)) else {}),
+    )  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute("NOTIFY reeve_insight")
+    return export
+
+
+@transaction.atomic
+def start_export(export: Export, *, now: datetime) -> UUID | None:
+    """Take an export to make it, or take it over from a worker that fell silent; None when another has it."""
+    token = uuid4()
+    took = Export.objects.to_make(now - BEAT_LOST).move(
+        export, Export.Status.RUNNING, lease_token=token, started_at=now, beat_at=now, done=0
+    )
+    if not took:
+        return None
+    audit.record(Event.EXPORT_STARTED, by=User.objects.service("system"), of=export, now=now)
+    return token
+
+
+@transaction.atomic
+def finish_export(export: Export, *, now: datetime, path: str, rows: int, size: int, sha256: str) -> bool:
+    """The file stands; say whether the export was still ours."""
+    moved = Export.objects.filter(lease_token=export.lease_token).move(
+        export, Export.Status.DONE, ended_at=now, path=path, done=rows, total=rows, size=size, sha256=sha256
+    )
+    if moved:
+        audit.record(
+            Event.EXPORT_DONE, by=User.objects.service("system"), of=export, now=now, rows=rows, bytes=size, sha256=sha256
+        )
+    return moved
+
+
+@transaction.atomic
+def fail_export(export: Export, *, now: datetime, why: str) -> bool:
+    """It could not be made; the sentence says why."""
+    moved = Export.objects.filter(lease_token=export.lease_token).move(
+        export, Export.Status.FAILED, ended_at=now, detail=why[:200]
+    )
+    if moved:
+        audit.record(Event.EXPORT_FAILED, by=User.objects.service("system"), of=export, now=now, why=why[:200])
+    return moved
+
+
+@transaction.atomic
+def cancel_export(export: Export, *, by: User, now: datetime) -> None:
+    """Stop an export; the worker throws its half file away. Raises `Refused` if it has ended."""
+    if not Export.objects.move(export, Export.Status.CANCELLED, ended_at=now):
+        export.refresh_from_db()
+        raise Refused(f"This export has already ended: it is {export.status}.", state=export.status)
+    audit.record(Event.EXPORT_CANCELLED, by=by, of=export, now=now, done=export.done)
+
+
+@transaction.atomic
+def download_export(export: Export, *, by: User, now: datetime) -> Path:
+    """Write down who takes a copy away, then say where the file stands. Raises `Refused` if there is none."""
+    path = Path(settings.DATA_DIR) / "exports" / export.path
+    if export.status != Export.Status.DONE:
+        raise Refused(f"There is no file yet: this export is {export.status}.", state=export.status)
+    if not export.path or not path.is_file():
+        raise Refused(
+            f"The file was deleted {settings.EXPORT_FILE_DAYS} days after it was made; ask for it again.",
+            state="expired",
+        )
+    audit.record(Event.EXPORT_DOWNLOADED, by=by, of=export, now=now, sha256=export.sha256)
+    return path
+
+
+def expire_exports(*, now: datetime) -> int:
+    """Delete the files past their days, each with its event; returns how many."""
+    old = Export.objects.filter(
+        status=Export.Status.DONE, ended_at__lt=now - timedelta(days=settings.EXPORT_FILE_DAYS)
+    ).exclude(path="")
+    return sum(_expire(export, now=now) for export in old[:1000])
+
+
+@transaction.atomic
+def _expire(export: Export, *, now: datetime) -> int:
+    if not Export.objects.filter(pk=export.pk).exclude(path="").update(path=""):
+        return 0
+    audit.record(Event.EXPORT_EXPIRED, by=User.objects.service("system"), of=export, now=now)
+    (Path(settings.DATA_DIR) / "exports" / export.path).unlink(missing_ok=True)
+    return 1
+
+
+@transaction.atomic
+def view_log(chosen: history.LogFilter, *, by: User, now: datetime) -> None:
+    """Reading the log is itself told: once per person, filter and five minutes."""
+    stated = history.facts(chosen)
+    recent = AuditEvent.objects.annotate(when=WHEN).filter(
+        type=Event.AUDIT_VIEWED, by=by.audit_name, when__gte=now - LOG_VIEW
+    )
+    needle = canonical({"filter": stated} if stated else {})[1:-1]
+    if any(needle in bytes(payload) for payload in recent.values_list("payload", flat=True)[:200]):
+        return
+    audit.record(Event.AUDIT_VIEWED, by=by, of=by, now=now, **({"filter": stated} if stated else {}))

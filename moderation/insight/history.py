@@ -1,0 +1,152 @@
+"""Which events does somebody want to see? One filter object for the log page and for exports, echoed in both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+from django.db.models.expressions import RawSQL
+from django.utils import timezone
+
+from portal.audit.events import Event
+from portal.audit.models import WHEN, AuditEvent
+from portal.people.models import LANE_PERMISSION, User
+from portal.refusal import Refused
+from risk.intake.models import Account
+
+from .periods import moment
+
+FIELDS = ("from", "to", "account", "case", "actor", "policy", "type")
+
+# An event is hidden from who lacks the lane of the case it is about, also by way of a decision or an action.
+HIDDEN = """EXISTS (
+  SELECT 1 FROM unnest(portal_auditevent.subjects) AS named (name)
+    JOIN moderation_case c ON c.id = CASE
+      WHEN named.name ~ '^case:[0-9]{1,18}$' THEN substr(named.name, 6)::bigint
+      WHEN named.name ~ '^decision:[0-9a-f-]{36}$' THEN
+        (SELECT d.case_id FROM moderation_decision d WHERE d.id = substr(named.name, 10)::uuid)
+      WHEN named.name ~ '^enforcement:[0-9a-f-]{36}$' THEN
+        (SELECT d.case_id FROM moderation_enforcement e JOIN moderation_decision d ON d.id = e.decision_id
+          WHERE e.id = substr(named.name, 13)::uuid) END
+   WHERE c.lane <> ALL(%s))"""
+
+
+@dataclass(frozen=True)
+class LogFilter:
+    """What is asked for. `echo` is what stands in the URL and in the file; the other fields are what it means."""
+
+    echo: dict[str, Any]
+    start: datetime | None = None
+    end: datetime | None = None
+    subjects: tuple[str, ...] = ()
+    by: str = ""
+    types: tuple[str, ...] = ()
+
+    def events(self, user: User) -> models.QuerySet[AuditEvent]:
+        """The events it asks for that this person may know of; each carries `when`."""
+        found = AuditEvent.objects.annotate(when=WHEN)
+        if self.start:
+            found = found.filter(when__gte=self.start)
+        if self.end:
+            found = found.filter(when__lt=self.end)
+        if self.subjects:
+            found = found.filter(subjects__contains=list(self.subjects))
+        if self.by:
+            found = found.filter(by=self.by)
+        if self.types:
+            found = found.filter(type__in=self.types) if len(self.types) > 1 else found.filter(type=self.types[0])
+        lanes = user.lanes
+        if len(lanes) <= len(LANE_PERMISSION):
+            found = found.exclude(RawSQL(HIDDEN, [lanes], output_field=models.BooleanField()))
+        return found
+
+
+def read(given: Mapping[str, Any], *, wanted_by: User) -> LogFilter:
+    """The filter that a form or a call asks for. Raises `Refused` (400) with the field and what it should be."""
+    zone = timezone.get_default_timezone()
+    echo = {name: given[name] for name in FIELDS if given.get(name) not in (None, "", [], {})}
+    subjects: list[str] = []
+    if account := echo.get("account"):
+        subjects.append(_account(account).audit_name)
+    if (case := echo.get("case")) is not None:
+        if not re.fullmatch(r"[0-9]{1,18}", str(case)):
+            raise Refused("case: give the number of a case.", status=400)
+        subjects.append(f"case:{case}")
+    if policy := echo.get("policy"):
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,32}", str(policy)):
+            raise Refused("policy: give the code of a policy, such as SPM-1.2.", status=400)
+        subjects.append(f"policy:{policy}")
+    chosen = LogFilter(echo, subjects=tuple(subjects))
+    if start := echo.get("from"):
+        chosen = replace(chosen, start=moment(_text(start, "from"), zone=zone))
+    if end := echo.get("to"):
+        chosen = replace(chosen, end=moment(_text(end, "to"), zone=zone, ends=True))
+    if actor := echo.get("actor"):
+        chosen = replace(chosen, by=_actor(_text(actor, "actor")))
+    if kinds := echo.get("type"):
+        chosen = replace(chosen, types=_types(kinds))
+    return chosen
+
+
+def _account(given: Any) -> Account:
+    """An account as `platform:id` or as {"platform", "id"}."""
+    if isinstance(given, Mapping):
+        platform, identity = str(given.get("platform", "")), str(given.get("id", ""))
+    else:
+        platform, _, identity = _text(given, "account").partition(":")
+    found = Account.objects.filter(platform=platform, external_id=identity).first() if identity else None
+    if found is None:
+        raise Refused("account: no account of that name; write it as platform:id, such as main:48211.", status=400)
+    return found
+
+
+def _actor(given: str) -> str:
+    found = User.objects.filter(username=given.removeprefix("@")).first()
+    if found is None and re.fullmatch(r"user:[0-9]{1,18}", given):
+        return given
+    if found is None:
+        raise Refused("actor: nobody of that user name.", status=400)
+    return found.audit_name
+
+
+def _types(given: Any) -> tuple[str, ...]:
+    names = given if isinstance(given, list) else [part for part in _text(given, "type").split(",") if part]
+    known = set(Event)
+    for name in names:
+        if not isinstance(name, str) or (name not in known and name not in {kind.partition(".")[0] for kind in known}):
+            raise Refused("type: not a kind of event; see the list on the log page.", status=400)
+    return tuple(sorted({str(kind) for kind in known for name in names if kind in (name,) or kind.startswith(name + ".")}))
+
+
+def _text(given: Any, field: str) -> str:
+    if not isinstance(given, str) or len(given) > 200:
+        raise Refused(f"{field}: give a text.", status=400)
+    return given
+
+
+def in_words(chosen: LogFilter) -> str:
+    """The filter as people read it: "from 2026-11-20, actor ada"."""
+    def say(value: Any) -> str:
+        return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+    return "; ".join(f"{name} {say(value)}" for name, value in chosen.echo.items())
+
+
+def facts(chosen: LogFilter) -> dict[str, Any]:
+    """The filter as it stands in the log: ids and codes, no typed text beyond them."""
+    stated: dict[str, Any] = {}
+    if chosen.start:
+        stated["from"] = chosen.start.isoformat()
+    if chosen.end:
+        stated["to"] = chosen.end.isoformat()
+    if chosen.by:
+        stated["by"] = chosen.by
+    if chosen.subjects:
+        stated["of"] = list(chosen.subjects)
+    if chosen.types:
+        stated["types"] = list(chosen.types[:50])
+    return stated

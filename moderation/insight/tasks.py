@@ -1,0 +1,47 @@
+"""What does insight do later? Makes exports, counts the hours, throws old files away. Each rung by the timetable or a bell."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from celery import shared_task
+from django.utils import timezone
+
+from . import actions, exports, rollups
+from .models import Export
+
+SLICE = 24  # hours of missing history that one ring counts
+
+
+# An export may take longer than the broker waits for its word: the second worker finds the lease held and goes.
+@shared_task(queue="insight", acks_late=True, time_limit=6 * 3600)
+def make_export(*, export_id: str, **_later: Any) -> None:
+    """Make one export."""
+    exports.make(export_id, clock=timezone.now)
+
+
+@shared_task(queue="insight", acks_late=True)
+def sweep_exports(**_later: Any) -> None:
+    """Ring for every export that nobody makes; delete old files."""
+    now = timezone.now()
+    for pk in Export.objects.to_make(now - actions.BEAT_LOST).order_by("asked_at").values_list("pk", flat=True)[:20]:
+        make_export.delay(export_id=str(pk))
+    actions.expire_exports(now=now)
+
+
+@shared_task(queue="insight", acks_late=True)
+def count_hours(**_later: Any) -> None:
+    """Count this hour and the stock; then a slice of the history that was never counted."""
+    now = timezone.now()
+    rollups.freshen(now=now)
+    missing = rollups.unfilled(now - rollups.HISTORY, now=now)[-SLICE:]
+    if missing:
+        rollups.fill(missing[0], missing[-1] + rollups.HOUR, now=now)
+
+
+@shared_task(queue="insight", acks_late=True)
+def recount_hours(**_later: Any) -> None:
+    """Count the last three days again: approvals and reversals change what an hour means afterwards."""
+    now = timezone.now()
+    rollups.fill(rollups.floor(now) - timedelta(days=3), rollups.floor(now) + rollups.HOUR, now=now)
