@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -34,3 +36,24 @@ def after_failure(breaker: Breaker, *, now: datetime, successes: int = 0) -> Bre
 def after_success(breaker: Breaker) -> Breaker:
     """A call got through: an open breaker closes and counts from nothing."""
     return Breaker() if breaker.open_until is not None else breaker
+
+
+class Tally:
+    """Successes of this process since somebody last asked, none older than the window."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.counts: dict[str, tuple[float, int]] = {}
+
+    def add(self, name: str) -> None:
+        """One more call got through."""
+        with self.lock:
+            since, count = self.counts.get(name, (0.0, 0))
+            fresh = time.monotonic() - since <= WINDOW.total_seconds()
+            self.counts[name] = (since, count + 1) if fresh else (time.monotonic(), 1)
+
+    def take(self, name: str) -> int:
+        """How many there were; they are not told twice."""
+        with self.lock:
+            since, count = self.counts.pop(name, (0.0, 0))
+            return count if time.monotonic() - since <= WINDOW.total_seconds() else 0

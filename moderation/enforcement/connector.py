@@ -7,8 +7,7 @@ import hashlib
 import hmac
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import StrEnum
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 from urllib3.exceptions import HTTPError, NewConnectionError
 
 from . import line, schedule
+from .call import Answer, Call, Meaning
 from .description import BadDescription, Description, Request, parse
 from .filling import Unfit, filled_header, filled_json, filled_path
 
@@ -27,59 +27,6 @@ FOLDER = Path(__file__).parent / "connectors"
 CONNECT, READ, TOTAL = 2.0, 10.0, 15.0  # seconds
 LARGEST = 1 << 20  # bytes of an answer that are read
 KEPT = 400  # characters of an answer that are kept
-
-
-class Meaning(StrEnum):
-    """What an answer means for the action."""
-
-    APPLIED = "applied"
-    LATER = "later"
-    NEVER = "never"
-    UNSURE = "unsure"
-    GONE = "gone"
-    PAUSE = "pause"  # our own fault: the backend is paused, the action keeps
-
-
-@dataclass(frozen=True)
-class Call:
-    """An action as a backend hears of it."""
-
-    id: str
-    seq: int
-    platform: str
-    account: str
-    kind: str
-    until: datetime | None = None
-    scope: str = ""
-    policy: str = ""
-    reason_code: str = ""
-    repeat: bool = False  # may have been done before, so that `idempotent = "none"` must look first
-    forgotten: bool = False  # first sent so long ago that the backend may not know the key any more
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """What templates may name."""
-        until = self.until.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if self.until else None
-        return {
-            "platform": self.platform, "account": self.account, "kind": self.kind, "until": until, "scope": self.scope or None,
-            "policy": self.policy or None, "reason_code": self.reason_code or None, "id": self.id, "seq": self.seq, "notice": None,
-        }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came of a call. `why` is in our own words and safe for the log; `body` is the backend's and is not."""
-
-    meaning: Meaning
-    why: str
-    body: str = ""
-    effect_id: str = ""
-    wait: int | None = None  # seconds the backend asked for
-    unreached: bool = False  # counts against the backend: refused, timed out, or a gateway's error
-
-    @property
-    def detail(self) -> str:
-        return f"{self.why}: {self.body}"[:500] if self.body else self.why
 
 
 @dataclass(frozen=True)
@@ -94,7 +41,7 @@ class _Reply:
 
 @cache
 def descriptions() -> dict[str, Description]:
-    """Every shipped description by name. Raises `ImproperlyConfigured` with file, line and reason for one that does not check out."""
+    """Every shipped description by name. Raises `ImproperlyConfigured` with the file, line and reason of a bad one."""
     found: dict[str, Description] = {}
     for path in sorted(FOLDER.glob("*.toml")):
         try:
@@ -102,7 +49,7 @@ def descriptions() -> dict[str, Description]:
         except BadDescription as bad:
             raise ImproperlyConfigured(str(bad)) from None
         if description.name != path.stem:
-            raise ImproperlyConfigured(f"{path.name}, line 1: a description is named as its file, not {description.name}")
+            raise ImproperlyConfigured(f"{path.name}: a description is named as its file, not {description.name}")
         found[description.name] = description
     return found
 
@@ -119,8 +66,8 @@ def carry_out(description: Description, call: Call, *, clock: datetime) -> Answe
     request = description.requests.get(call.kind)
     if request is None:
         return Answer(Meaning.NEVER, f"{description.name} knows no {call.kind}")
-    must_look = call.repeat and (description.idempotent == "none" or (description.idempotent == "key" and call.forgotten))
-    if must_look and (seen := _look(description, request, call, clock=clock)) is not None:
+    doubtful = description.idempotent == "none" or (description.idempotent == "key" and call.forgotten)
+    if call.repeat and doubtful and (seen := _look(description, request, call, clock=clock)) is not None:
         return seen
     try:
         reply = _send(description, request, call, clock=clock)
@@ -148,7 +95,9 @@ def _meant(description: Description, request: Request, reply: _Reply, *, clock: 
     return Answer(Meaning(meaning), said, reply.body, wait=wait, unreached=unreached)
 
 
-def _refused_number(description: Description, request: Request, call: Call, reply: _Reply, *, clock: datetime) -> Answer:
+def _refused_number(
+    description: Description, request: Request, call: Call, reply: _Reply, *, clock: datetime
+) -> Answer:
     """The backend has a newer number: ask how things stand; the state we want is as good as our own effect."""
     told = _read(description, call, clock=clock)
     if isinstance(told, Answer):
@@ -156,9 +105,10 @@ def _refused_number(description: Description, request: Request, call: Call, repl
     if request.reading and _holds(request, call, told):
         return Answer(Meaning.APPLIED, "read back: in force")
     newest = _at(told, description.read_seq) if description.read_seq else None
+    said = f"answered {reply.status}, read back: not in force"
     if isinstance(newest, int) and newest <= call.seq:
-        return Answer(Meaning.LATER, f"answered {reply.status}, read back: not in force", reply.body)
-    return Answer(Meaning.UNSURE, f"answered {reply.status}, read back: not in force, newest number {newest}", reply.body)
+        return Answer(Meaning.LATER, said, reply.body)
+    return Answer(Meaning.UNSURE, f"{said}, newest number {newest}", reply.body)
 
 
 def _look(description: Description, request: Request, call: Call, *, clock: datetime) -> Answer | None:
@@ -219,7 +169,13 @@ def _call(
     try:
         with line.Deadline(TOTAL) as deadline:
             response = line.session().request(
-                method, base + path, headers=headers, data=body, timeout=(CONNECT, READ), allow_redirects=False, stream=True
+                method,
+                base + path,
+                headers=headers,
+                data=body,
+                timeout=(CONNECT, READ),
+                allow_redirects=False,
+                stream=True,
             )
             raw = response.raw.read(LARGEST + 1, decode_content=False)
     except line.ForbiddenAddress as strange:
@@ -243,7 +199,7 @@ def _lost(error: Exception, *, late: bool) -> Answer:
 
 
 def wrong_base(base: str) -> str:
-    """Why this address may not be called, or nothing: the scheme is fixed and host and port stand in the list, exactly."""
+    """Why this address may not be called, or nothing: a fixed scheme, and host and port exactly as in the list."""
     parts = urlsplit(base)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         return "the backend's address is no http or https address"

@@ -24,7 +24,7 @@ class ForbiddenAddress(Exception):
 
 
 def refuse_strange(address: str) -> None:
-    """Private and loopback addresses are normal here; link-local (where clouds keep secrets), multicast and none are not."""
+    """Private addresses are normal here; link-local ones (where clouds keep secrets), multicast and none are not."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
         ip = ip.ipv4_mapped
@@ -74,7 +74,7 @@ class _Adapter(HTTPAdapter):
 
 
 def session() -> requests.Session:
-    """This thread's session, kept for its open connections; no proxies, no passwords from files, no retries of its own."""
+    """This thread's session, kept for its open connections; no proxies, no password files, no retries of its own."""
     if getattr(_here, "pid", None) != os.getpid():
         made = requests.Session()
         made.trust_env = False

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
+import pgtrigger
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce, Now
 from uuid_utils.compat import uuid7
 
 from portal.people.models import User
@@ -39,7 +41,8 @@ class Backend(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(paused_at__isnull=True, paused_by__isnull=True) | Q(paused_at__isnull=False, paused_by__isnull=False),
+                condition=Q(paused_at__isnull=True, paused_by__isnull=True)
+                | Q(paused_at__isnull=False, paused_by__isnull=False),
                 name="backend_pause_is_whole",
             )
         ]
@@ -54,17 +57,57 @@ class Backend(models.Model):
 
 class EnforcementQuerySet(models.QuerySet["Enforcement"]):
     def move(self, enforcement: Enforcement, to: str, **fields: Any) -> bool:
-        """Move the action if it still stands where this move may start and its lease is the one we know; say whether it moved."""
-        return (
-            self.filter(pk=enforcement.pk, status__in=Enforcement.COMES_FROM[to], lease_token=enforcement.lease_token).update(
-                status=to, **fields
-            )
-            == 1
-        )
+        """Move the action if it still stands where this may start, under the lease we know; say whether it moved."""
+        mine = self.filter(pk=enforcement.pk, lease_token=enforcement.lease_token)
+        return mine.filter(status__in=Enforcement.COMES_FROM[to]).update(status=to, **fields) == 1
 
     def open(self) -> EnforcementQuerySet:
         """Actions not yet in a final state."""
         return self.filter(status__in=Enforcement.OPEN)
+
+    def head_of(self, account_id: UUID) -> EnforcementQuerySet:
+        """The account's open actions in order, each with what a caller must know; only the first may be touched."""
+        under_way = (
+            Enforcement.objects.filter(backend=OuterRef("backend"), status=Enforcement.Status.IN_FLIGHT)
+            .order_by()
+            .values("backend")
+            .annotate(count=Count("*"))
+            .values("count")
+        )
+        return (
+            self.open()
+            .filter(account=account_id)
+            .select_related("account", "backend")
+            .annotate(under_way=Coalesce(Subquery(under_way), 0))
+            .order_by("seq")
+        )
+
+    def with_clock(self) -> EnforcementQuerySet:
+        """Each with the database's clock and the case behind it."""
+        return self.annotate(clock=Now(), case_id=F("decision__case_id"))
+
+    def due_heads(self) -> EnforcementQuerySet:
+        """What may be called now: each account's first open action, where the backend neither is paused nor rests."""
+        earlier = Enforcement.objects.open().filter(account=OuterRef("account"), seq__lt=OuterRef("seq"))
+        return self.filter(
+            Q(backend__open_until__isnull=True) | Q(backend__open_until__lte=Now()),
+            ~Exists(earlier),
+            status__in=(Enforcement.Status.QUEUED, Enforcement.Status.RETRYING),
+            next_attempt_at__lte=Now(),
+            backend__paused_at__isnull=True,
+        ).order_by("next_attempt_at")
+
+    def lost(self) -> EnforcementQuerySet:
+        """Actions whose lease ran out by the database's clock."""
+        return self.filter(status=Enforcement.Status.IN_FLIGHT, lease_until__lt=Now()).order_by("lease_until")
+
+    def expired(self, now: datetime | None = None) -> EnforcementQuerySet:
+        """Measures in force whose time is up, by a told time or the database's clock."""
+        return (
+            self.filter(status=Enforcement.Status.APPLIED, expires_at__lte=now or Now())
+            .select_related("account")
+            .order_by("expires_at")
+        )
 
 
 class Enforcement(models.Model):
@@ -85,7 +128,7 @@ class Enforcement(models.Model):
     OPEN = (Status.QUEUED, Status.IN_FLIGHT, Status.RETRYING, Status.STOPPED, Status.UNSURE)
     COMES_FROM = {
         Status.QUEUED: {Status.STOPPED, Status.UNSURE},
-        Status.IN_FLIGHT: {Status.QUEUED, Status.RETRYING, Status.IN_FLIGHT},
+        Status.IN_FLIGHT: {Status.QUEUED, Status.RETRYING},
         Status.RETRYING: {Status.IN_FLIGHT},
         Status.APPLIED: {Status.IN_FLIGHT},
         Status.STOPPED: {Status.IN_FLIGHT},
@@ -106,7 +149,8 @@ class Enforcement(models.Model):
     scope = models.CharField(max_length=16, blank=True)
     policy = models.CharField(max_length=32, blank=True)
     reason_code = models.CharField(max_length=32, blank=True)
-    parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="children")  # what it undoes or ends
+    # what it undoes or ends
+    parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="children")
     status = models.CharField(max_length=12, choices=Status, default=Status.QUEUED)
     ordered_at = models.DateTimeField()
     due_at = models.DateTimeField()
@@ -126,19 +170,24 @@ class Enforcement(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["account", "seq"], name="one_action_per_sequence_number"),
-            models.UniqueConstraint(fields=["account"], condition=Q(status="in_flight"), name="one_action_in_flight_per_account"),
+            models.UniqueConstraint(
+                fields=["account"], condition=Q(status="in_flight"), name="one_action_in_flight_per_account"
+            ),
             models.CheckConstraint(
-                condition=Q(status="in_flight", lease_token__isnull=False, lease_until__isnull=False) | ~Q(status="in_flight"),
+                condition=Q(status="in_flight", lease_token__isnull=False, lease_until__isnull=False)
+                | ~Q(status="in_flight"),
                 name="action_in_flight_has_a_lease",
             ),
         ]
         indexes = [
             # reader: the dispatcher, heads that are due
+            models.Index(fields=["next_attempt_at"], condition=Q(status__in=["queued", "retrying"]), name="action_due"),
             models.Index(
-                fields=["next_attempt_at"], condition=Q(status__in=["queued", "retrying"]), name="action_due"
+                fields=["lease_until"], condition=Q(status="in_flight"), name="action_lease"
+            ),  # reader: the sweep
+            models.Index(
+                fields=["expires_at"], condition=Q(status="applied", expires_at__isnull=False), name="action_expiry"
             ),
-            models.Index(fields=["lease_until"], condition=Q(status="in_flight"), name="action_lease"),  # reader: the sweep
-            models.Index(fields=["expires_at"], condition=Q(status="applied", expires_at__isnull=False), name="action_expiry"),
             models.Index(fields=["account", "-seq"], name="action_of_account"),  # reader: case and account pages
             models.Index(fields=["status", "-ordered_at", "-id"], name="action_by_state"),  # reader: the outbox page
             # reader: rollups, effects and time to effect by hour
@@ -152,6 +201,11 @@ class Enforcement(models.Model):
     @property
     def audit_name(self) -> str:
         return f"enforcement:{self.pk}"
+
+
+# The database refuses a move that the table does not know, whoever tries it.
+_MOVES = sorted((str(start), str(end)) for end, starts in Enforcement.COMES_FROM.items() for start in starts)
+pgtrigger.FSM(name="action_moves_by_the_table", field="status", transitions=_MOVES).register(Enforcement)
 
 
 class Attempt(models.Model):

@@ -27,7 +27,7 @@ def next_try(
 
 
 def retry_after(header: str | None, *, now: datetime) -> int | None:
-    """The seconds a `Retry-After` header asks for (a number or an HTTP date), between 1 s and 1 h; None for nonsense."""
+    """The seconds a `Retry-After` header asks for (number or HTTP date), between 1 s and 1 h; None for nonsense."""
     text = (header or "").strip()
     if not text or len(text) > 64:
         return None
