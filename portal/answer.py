@@ -1,4 +1,7 @@
-"""What does a POST answer? The partial for htmx, a redirect to the thing for a plain form; a refusal as a notice or a page."""
+"""What does a POST answer?
+
+The partial for htmx, a redirect to the thing for a plain form; a refusal as a notice or a page.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ from portal.refusal import Refused
 def answer(request: HttpRequest, template: str, *, to: Any, say: str = "", **context: Any) -> HttpResponse:
     """Reply to a POST that worked.
 
-    For htmx: `template` (a page's `#partial`) rendered with `context`. For a plain form: a redirect to `to` (an object with
-    `get_absolute_url`, a URL name or a path). `say` is a sentence for the notice area either way.
+    For htmx: `template` (a page's `#partial`) rendered with `context`. For a plain form: a redirect to `to` (an object
+    with `get_absolute_url`, a URL name or a path). `say` is a sentence for the notice area either way.
     """
     if getattr(request, "htmx", False):
         if say:

@@ -1,4 +1,7 @@
-"""How does Django find this app? After migrations it also gives the application's role what it may touch, and no more."""
+"""How does Django find this app?
+
+After migrations it also gives the application's role what it may touch, and no more.
+"""
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate

@@ -22,7 +22,10 @@ def encode(*key: Any) -> str:
 
 
 def decode(cursor: str, *kinds: type) -> tuple[Any, ...]:
-    """The key in a cursor, each part of the kind given (`int`, `str`, `datetime`, `UUID`). Raises `Refused` (400) for rubbish."""
+    """The key in a cursor, each part of the kind given (`int`, `str`, `datetime`, `UUID`).
+
+    Raises `Refused` (400) for rubbish.
+    """
     try:
         parts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if not isinstance(parts, list) or len(parts) != len(kinds):

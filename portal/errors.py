@@ -1,4 +1,7 @@
-"""What does a person see when something is wrong? Pages for 400, 403, 404, 500 and a lost CSRF token; problems for `/api/`."""
+"""What does a person see when something is wrong?
+
+Pages for 400, 403, 404, 500 and a lost CSRF token; problems for `/api/`.
+"""
 
 from __future__ import annotations
 
@@ -45,5 +48,8 @@ def broken(request: HttpRequest) -> HttpResponse:
 @open_to_all
 def csrf(request: HttpRequest, reason: str = "", **_more: Any) -> HttpResponse:
     """403 for a form whose token is too old: nothing was done; a draft, if there was one, is kept."""
-    sentence = "This form was open for too long or came from another page. Nothing was done; load the page again and send it once more."
+    sentence = (
+        "This form was open for too long or came from another page. "
+        "Nothing was done; load the page again and send it once more."
+    )
     return _error(request, 403, "The form has expired", sentence)

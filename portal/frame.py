@@ -1,4 +1,7 @@
-"""What stands around every page? The rail's doors that this person's roles open, with live counts, asked once per page."""
+"""What stands around every page?
+
+The rail's doors that this person's roles open, with live counts, asked once per page.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,10 @@ def doors_of(user: User) -> list[Door]:
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
-    """Context for `base.html`: `doors`, `counts` (by door name), `version`; nothing is asked for who is not signed in."""
+    """Context for `base.html`.
+
+    `doors`, `counts` (by door name), `version`; nothing is asked for who is not signed in.
+    """
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {"doors": [], "counts": {}, "version": settings.VERSION}

@@ -1,4 +1,7 @@
-"""What may the application's database role touch? It owns nothing: reads and writes rows, and on the log only reads and inserts."""
+"""What may the application's database role touch?
+
+It owns nothing: reads and writes rows, and on the log only reads and inserts.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,12 @@ INSERT_ONLY = ("portal_auditevent",)
 
 
 def grant(*, using: str, **_sent: Any) -> None:
-    """After migrations ran as the owner, give the application's role its rights again; nothing to do where both are one role."""
-    role = settings.DATABASES["default"].get("USER") or ""
-    owner = settings.DATABASES["owner"].get("USER") or ""
+    """After migrations ran as the owner, give the application's role its rights again.
+
+    Nothing to do where both are one role.
+    """
+    role = str(settings.DATABASES["default"].get("USER") or "")
+    owner = str(settings.DATABASES["owner"].get("USER") or "")
     if using != "owner" or role == owner:
         return
     connection = connections[using]

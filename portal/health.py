@@ -10,7 +10,6 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from moderation.insight.gauges import gauges
-
 from portal.metrics import REGISTRY
 from portal.people.permissions import open_to_all
 
@@ -33,8 +32,6 @@ def readyz(request: HttpRequest) -> HttpResponse:
 @open_to_all
 def metrics(request: HttpRequest) -> HttpResponse:
     """Counters of this process and gauges of the whole, in Prometheus' text format; no personal data in a label."""
-    from moderation.insight.gauges import gauges  # the roof reads the room; the room never reads the roof
-
     return HttpResponse(generate_latest(REGISTRY) + gauges(), content_type=CONTENT_TYPE_LATEST)
 
 

@@ -1,4 +1,7 @@
-"""What can be counted? The counters and timers that every room may use; `/metrics` shows them beside gauges read on demand."""
+"""What can be counted?
+
+The counters and timers that every room may use; `/metrics` shows them beside gauges read on demand.
+"""
 
 from __future__ import annotations
 

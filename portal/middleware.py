@@ -48,7 +48,10 @@ def request_id(get_response: GetResponse) -> GetResponse:
 
 
 def session_age(get_response: GetResponse) -> GetResponse:
-    """End a session after its absolute age; push the idle end forward at most once a minute, to spare a write per request."""
+    """End a session after its absolute age.
+
+    Push the idle end forward at most once a minute, to spare a write per request.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if "session" in request.__dict__ and request.session.get("_auth_user_id"):

@@ -39,8 +39,9 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
         response = problem(401, _sentence(error.detail))
         response["WWW-Authenticate"] = 'Bearer realm="reeve"'
-    if isinstance(error, exceptions.Throttled) and error.wait is not None:
-        response["Retry-After"] = str(max(1, int(error.wait + 0.999)))
+    wait = getattr(error, "wait", None)
+    if isinstance(error, exceptions.Throttled) and wait is not None:
+        response["Retry-After"] = str(max(1, int(wait + 0.999)))
     return response
 
 

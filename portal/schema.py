@@ -1,4 +1,7 @@
-"""Where is the API described? OpenAPI at `/api/schema/`, browsable at `/api/docs/`, which alone may carry inline styles."""
+"""Where is the API described?
+
+OpenAPI at `/api/schema/`, browsable at `/api/docs/`, which alone may carry inline styles.
+"""
 
 from __future__ import annotations
 

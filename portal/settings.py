@@ -23,7 +23,8 @@ def version() -> str:
 VERSION = version()
 PRODUCTION = env.bool("REEVE_PRODUCTION", default=False)
 DEBUG = env.bool("DEBUG", default=False)
-# Without a key from outside there is one for this process only: good for `check` and `makemigrations`, refused in production.
+# Without a key from outside there is one for this process only: good for `check` and `makemigrations`, refused in
+# production.
 SECRET_KEY = env.str("SECRET_KEY", default="" if PRODUCTION else os.urandom(32).hex())
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "testserver"])
 BASE_URL = env.str("BASE_URL", default="http://127.0.0.1:8000")
@@ -205,7 +206,8 @@ CONTENT_SECURITY_POLICY = {
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "staticfiles")))
 STATICFILES_DIRS = [BASE_DIR / "static"]
-# From the folders themselves, so that the demo needs no collectstatic; production sets STATIC_MANIFEST after collecting.
+# From the folders themselves, so that the demo needs no collectstatic; production sets STATIC_MANIFEST after
+# collecting.
 WHITENOISE_USE_FINDERS = True
 if env.bool("STATIC_MANIFEST", default=False):
     STORAGES = {
@@ -269,7 +271,8 @@ if PRODUCTION:
                 f"REEVE_PRODUCTION is on and {_needed} (or {_needed}_FILE) is not set; see docs/operations.md."
             )
 
-# --- The desk, approval and enforcement: the defaults of the shipped product -------------------------------------------
+# --- The desk, approval and enforcement: the defaults of the shipped product
+# -------------------------------------------
 
 UNDO_SECONDS = 10
 OWN_CORRECTION_MINUTES = 30
@@ -284,7 +287,8 @@ EXPORT_FILE_DAYS = 7
 
 PLATFORM_URL = env.str("PLATFORM_URL", default="http://127.0.0.1:8001")
 PLATFORM_SECRET = env.str("PLATFORM_SECRET", default="")
-# Backends may only be reached at these; private addresses are normal here, so the list is exact and there is no wildcard.
+# Backends may only be reached at these; private addresses are normal here, so the list is exact and there is no
+# wildcard.
 ENFORCEMENT_HOSTS = env.list("ENFORCEMENT_HOSTS", default=[urlsplit(PLATFORM_URL).netloc])
 ENFORCEMENT_LEASE_SECONDS = env.int("ENFORCEMENT_LEASE_SECONDS", default=60)
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-# --- The database of a run: made and migrated by the owner, used by the application's role -------------------------------
+# --- The database of a run: made and migrated by the owner, used by the application's role
+# -------------------------------
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +52,10 @@ def worker_id(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def real_commits(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """A test whose transactions really commit (races, workers, browsers); the tables are emptied afterwards by their owner."""
+    """A test whose transactions really commit (races, workers, browsers).
+
+    The tables are emptied afterwards by their owner.
+    """
     from django.db import connections
 
     with django_db_blocker.unblock():
@@ -78,7 +82,8 @@ def _empty_tables() -> None:
     cache.clear()
 
 
-# --- People and times ---------------------------------------------------------------------------------------------------
+# --- People and times
+# ---------------------------------------------------------------------------------------------------
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 

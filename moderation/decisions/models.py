@@ -119,7 +119,7 @@ class Decision(models.Model):
         DECLINED = "declined"
         REVERSED = "reversed"
 
-    COMES_FROM = {
+    COMES_FROM: dict[str, set[str]] = {
         Status.HELD: {Status.PROPOSED},
         Status.RELEASED: {Status.HELD},
         Status.UNDONE: {Status.HELD, Status.PROPOSED},
@@ -167,7 +167,9 @@ class Decision(models.Model):
                 condition=Q(approved_by__isnull=True) | ~Q(approved_by=F("made_by")), name="nobody_approves_their_own"
             ),
             models.CheckConstraint(
-                condition=Q(needs_approval=False) | Q(status__in=["proposed", "declined", "undone"]) | Q(approved_by__isnull=False),
+                condition=Q(needs_approval=False)
+                | Q(status__in=["proposed", "declined", "undone"])
+                | Q(approved_by__isnull=False),
                 name="what_needs_a_second_person_has_one",
             ),
             models.CheckConstraint(
@@ -179,7 +181,9 @@ class Decision(models.Model):
                 condition=Q(outcome="no_action") | Q(policy__isnull=False) | Q(reverses__isnull=False),
                 name="decision_has_a_policy",
             ),
-            models.CheckConstraint(condition=~Q(status="proposed") | Q(needs_approval=True), name="only_what_needs_it_is_proposed"),
+            models.CheckConstraint(
+                condition=~Q(status="proposed") | Q(needs_approval=True), name="only_what_needs_it_is_proposed"
+            ),
             # one standing word on a case at a time: the last net under "two reviewers can never decide one case"
             models.UniqueConstraint(
                 fields=["case"], condition=Q(status__in=["proposed", "held"]), name="one_undecided_word_per_case"
@@ -187,7 +191,9 @@ class Decision(models.Model):
         ]
         indexes = [
             models.Index(fields=["release_at"], condition=Q(status="held"), name="decision_due"),  # reader: release_due
-            models.Index(fields=["made_at", "id"], condition=Q(status="proposed"), name="decision_to_approve"),  # reader: approvals page
+            models.Index(
+                fields=["made_at", "id"], condition=Q(status="proposed"), name="decision_to_approve"
+            ),  # reader: approvals page
             models.Index(fields=["made_by", "-made_at"], name="decision_by_person"),  # reader: your day, undo stack
             models.Index(fields=["account", "-made_at"], name="decision_of_account"),  # reader: timeline
             models.Index(fields=["-made_at", "-id"], name="decision_newest"),  # reader: dashboards

@@ -54,7 +54,7 @@ class Export(models.Model):
         FAILED = "failed"
         CANCELLED = "cancelled"
 
-    COMES_FROM = {
+    COMES_FROM: dict[str, set[str]] = {
         Status.RUNNING: {Status.QUEUED, Status.RUNNING},
         Status.DONE: {Status.RUNNING},
         Status.FAILED: {Status.RUNNING, Status.QUEUED},

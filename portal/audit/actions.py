@@ -33,8 +33,9 @@ def record(
     """Write one event inside the transaction it describes. Returns the row.
 
     `of` is what it is about, `also` the other things it touches (an account, a policy). `facts` are codes, ids, numbers
-    and times as text, never personal values: those stand in the vault, and a commitment stands here. `now` is the domain
-    time of the action; the log keeps the database's clock beside it. Raises `RuntimeError` outside a transaction.
+    and times as text, never personal values: those stand in the vault, and a commitment stands here. `now` is the
+    domain time of the action; the log keeps the database's clock beside it. Raises `RuntimeError` outside a
+    transaction.
     """
     row = _row(event, by=by, of=of, also=also, now=now, facts=facts)
     _insist_on_a_transaction()

@@ -20,8 +20,8 @@ class NotCanonical(ValueError):
 def canonical(value: Any) -> bytes:
     """The canonical bytes of a JSON value of str, bool, None, int within ±(2^53−1), list and dict with str keys.
 
-    Strings are kept code point for code point: hostile text is evidence. Raises `NotCanonical` for floats, lone surrogates,
-    other types, more than 16 levels or more than 64 KiB (audit.md, "Canonical bytes"; RFC 8785).
+    Strings are kept code point for code point: hostile text is evidence. Raises `NotCanonical` for floats, lone
+    surrogates, other types, more than 16 levels or more than 64 KiB (audit.md, "Canonical bytes"; RFC 8785).
     """
     _check(value, "$", 1)
     data = rfc8785.dumps(value)

@@ -6,7 +6,10 @@ from enum import StrEnum
 
 
 class Event(StrEnum):
-    """The name of something that happened. Each has a sentence in `sentences.py`; a house test holds both lists together."""
+    """The name of something that happened.
+
+    Each has a sentence in `sentences.py`; a house test holds both lists together.
+    """
 
     ACCOUNT_VIEWED = "account.viewed"
     APPROVAL_DECLINED = "approval.declined"

@@ -15,7 +15,10 @@ WHEN = Coalesce("told_at", "occurred_at")
 
 
 class AuditEvent(models.Model):
-    """One thing that happened. `payload` holds the exact canonical bytes; the other columns are an index over it, never the proof."""
+    """One thing that happened.
+
+    `payload` holds the exact canonical bytes; the other columns are an index over it, never the proof.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     xid = models.BigIntegerField(db_default=RawSQL("(pg_current_xact_id()::text::bigint)", ()))

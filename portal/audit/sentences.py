@@ -1,4 +1,6 @@
-"""What does an event say? One sentence per event, for people; the subjects in it are references a page can turn into links.
+"""What does an event say?
+
+One sentence per event, for people; the subjects in it are references a page can turn into links.
 
 A sentence follows the name of who did it. `{case}`, `{account}`, `{decision}` … stand for the subject of that kind,
 `{name}` for a fact. What stands in `[…]` falls away when something it names is not there, so that an event with fewer
@@ -60,8 +62,12 @@ SENTENCES: dict[Event, str] = {
     Event.CASE_SKIPPED: "passed {case} on",
     Event.CASE_VIEWED: "looked at {case}",
     Event.CASE_WITHDRAWN: "withdrew {case}[: {why}]",
-    Event.DECISION_HELD: "decided[ {case}][: {outcome}][ under {policy}][ for {reason_code}][; in effect from {release_at}]",
-    Event.DECISION_PROPOSED: "proposed[ {outcome}][ on {case}][ under {policy}][ for {reason_code}]; a second person must agree[ ({why})]",
+    Event.DECISION_HELD: (
+        "decided[ {case}][: {outcome}][ under {policy}][ for {reason_code}][; in effect from {release_at}]"
+    ),
+    Event.DECISION_PROPOSED: (
+        "proposed[ {outcome}][ on {case}][ under {policy}][ for {reason_code}]; a second person must agree[ ({why})]"
+    ),
     Event.DECISION_RELEASED: "put {decision}[, {outcome},] into effect[ on {account}]",
     Event.DECISION_REVERSED: "reversed {decision}[ ({outcome})][ on {case}][ for {reason_code}]",
     Event.DECISION_UNDONE: "took back {decision}[ ({outcome})][ on {case}] before it took effect",
@@ -97,7 +103,9 @@ SENTENCES: dict[Event, str] = {
     Event.ROLE_REVOKED: "took[ {role}] from {user}",
     Event.SCORES_TAKEN: "took[ {count}] new scores for cases",
     Event.SCORES_WRITTEN: "scored[ {accounts}] accounts[; {changed} scores changed]",
-    Event.SIGNALS_ACCEPTED: "took in[ {accepted}] signals[ by {door}][, {duplicates} known before][, {rejected} refused]",
+    Event.SIGNALS_ACCEPTED: (
+        "took in[ {accepted}] signals[ by {door}][, {duplicates} known before][, {rejected} refused]"
+    ),
     Event.SIGN_IN_FAILED: "failed to sign in[ as {username}]",
     Event.SIGN_IN_SUCCEEDED: "signed in",
     Event.SIGN_OUT_SUCCEEDED: "signed out",

@@ -121,7 +121,10 @@ def signed_in(user: User, *, now: datetime) -> None:
 
 @transaction.atomic
 def sign_in_refused(username_known: User | None, *, by: User, now: datetime) -> None:
-    """Write down a failed attempt: of whom, where the name is known; a wrong name is never written (it may be a password)."""
+    """Write down a failed attempt.
+
+    Of whom, where the name is known; a wrong name is never written (it may be a password).
+    """
     audit.record(Event.SIGN_IN_FAILED, by=by, of=username_known or by, now=now, known=username_known is not None)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 
@@ -17,7 +15,7 @@ class SignInForm(AuthenticationForm):
         widget=forms.TextInput(attrs={"autocomplete": "username", "autofocus": True, "autocapitalize": "none"})
     )
     password = forms.CharField(strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
-    error_messages: ClassVar[dict[str, str]] = {
+    error_messages = {  # type: ignore[assignment]
         "invalid_login": "User name and password do not fit together. Nothing else is wrong; try again.",
         "inactive": "This account is disabled. Ask an admin.",
     }

@@ -28,7 +28,10 @@ def digest_of(key: str) -> bytes:
 
 
 class KeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer KEY`. The key acts as its user, with its scopes in place of the roles where it has some."""
+    """`Authorization: Bearer KEY`.
+
+    The key acts as its user, with its scopes in place of the roles where it has some.
+    """
 
     def authenticate(self, request: Request) -> tuple[User, ServiceKey] | None:
         scheme, _, value = request.headers.get("Authorization", "").partition(" ")

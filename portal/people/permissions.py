@@ -55,7 +55,7 @@ def requires(*permissions: Permission) -> Callable[[View], View]:
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if not request.user.is_authenticated:
                 return _to_sign_in(request)
-            if permissions and not any(request.user.may(permission) for permission in permissions):  # type: ignore[union-attr]
+            if permissions and not any(request.user.may(permission) for permission in permissions):
                 raise PermissionDenied(
                     f"This needs the permission {' or '.join(permissions)}, which your roles do not have."
                 )
@@ -84,8 +84,8 @@ def open_to_all(view: View) -> View:
 def api_requires(*permissions: Permission) -> Callable[[View], View]:
     """The same for DRF function views: put it between `@api_view` and the function.
 
-    Nobody signed in: 401 (DRF sees to it first); without a permission: 403; both as problem documents. `@api_view` copies
-    `.requires` from the function to the view it makes.
+    Nobody signed in: 401 (DRF sees to it first); without a permission: 403; both as problem documents. `@api_view`
+    copies `.requires` from the function to the view it makes.
     """
 
     def decorate(view: View) -> View:

@@ -32,7 +32,8 @@ ROLES: dict[str, Role] = {
             *_WORKS_CASES, P.DECISION_APPROVE, P.LANE_MINORS, P.LANE_SAFETY,
         ),
         _role(
-            "lead", "Team lead", "Works cases, approves what others proposed, retries actions, reverses, looks at dashboards.",
+            "lead", "Team lead",
+            "Works cases, approves what others proposed, retries actions, reverses, looks at dashboards.",
             *_WORKS_CASES, P.AUDIT_READ, P.CASE_REASSIGN, P.DASHBOARD_READ, P.DECISION_APPROVE, P.DECISION_REVERSE,
             P.ENFORCEMENT_READ, P.ENFORCEMENT_RETRY, P.EXPORT_MAKE, P.STRATEGY_READ,
         ),
@@ -42,16 +43,23 @@ ROLES: dict[str, Role] = {
         ),
         _role(
             "auditor", "Auditor", "Reads the log and exports histories.",
-            P.ACCOUNT_READ, P.AUDIT_READ, P.CASE_READ, P.DASHBOARD_READ, P.ENFORCEMENT_READ, P.EXPORT_MAKE, P.SETTINGS_READ,
+            P.ACCOUNT_READ, P.AUDIT_READ, P.CASE_READ, P.DASHBOARD_READ, P.ENFORCEMENT_READ, P.EXPORT_MAKE,
+            P.SETTINGS_READ,
         ),
         _role(
             "privacy", "Privacy officer", "Sees personal data for a purpose, answers for erasure and holds.",
             P.ACCOUNT_READ, P.AUDIT_READ, P.EXPORT_MAKE, P.PERSONAL_READ, P.SETTINGS_READ,
         ),
-        _role("operator", "Operator", "Keeps backends going; sees no evidence.", P.BACKEND_OPERATE, P.ENFORCEMENT_READ, P.ENFORCEMENT_RETRY),
+        _role(
+            "operator", "Operator", "Keeps backends going; sees no evidence.",
+            P.BACKEND_OPERATE, P.ENFORCEMENT_READ, P.ENFORCEMENT_RETRY,
+        ),
         _role("admin", "Admin", "People and keys; no cases, no evidence.", P.PEOPLE_MANAGE),
         _role("lane:minors", "Minors lane", "Granted to a lead: knows of and works cases about age.", P.LANE_MINORS),
-        _role("lane:safety", "Safety lane", "Granted to a lead: knows of and works cases about danger to life.", P.LANE_SAFETY),
+        _role(
+            "lane:safety", "Safety lane", "Granted to a lead: knows of and works cases about danger to life.",
+            P.LANE_SAFETY,
+        ),
     )
 }  # fmt: skip
 

@@ -38,12 +38,12 @@ def home_of(user: User) -> str:
 def sign_in(request: HttpRequest) -> HttpResponse:
     """The sign-in page; `next` is followed only within this site."""
     if request.user.is_authenticated and request.method == "GET":
-        return redirect(home_of(request.user))  # type: ignore[arg-type]
+        return redirect(home_of(request.user))
     form = SignInForm(request, data=request.POST or None)
     goal = request.POST.get("next") or request.GET.get("next") or ""
     if request.method == "POST":
         if form.is_valid():
-            user: User = form.get_user()  # type: ignore[assignment]
+            user: User = form.get_user()
             login(request, user)
             actions.signed_in(user, now=timezone.now())
             safe = url_has_allowed_host_and_scheme(goal, {request.get_host()}, require_https=request.is_secure())

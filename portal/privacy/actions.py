@@ -41,7 +41,8 @@ def keep(subject: UUID, name: str, value: str, *, data_class: str) -> VaultValue
 def keep_many(values: Sequence[Value]) -> list[VaultValue]:
     """Seal values `(subject, name, value, data_class)`; returns their rows in order, each with its commitment.
 
-    Three queries whatever the number. Lone surrogates survive the way in and out. Raises `Erased` if a subject was erased.
+    Three queries whatever the number. Lone surrogates survive the way in and out. Raises `Erased` if a subject was
+    erased.
     """
     if not values:
         return []

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 DOTS = "•••"
 
 
 def masked(kind: str, value: str | None) -> str:
-    """A masked handle, name, email, phone, ip or birth date; unknown kinds show nothing but dots, nothing stays empty."""
+    """A masked handle, name, email, phone, ip or birth date.
+
+    Unknown kinds show nothing but dots, nothing stays empty.
+    """
     if not value:
         return ""
     mask = _MASKS.get(kind)
@@ -37,7 +42,7 @@ def _ip(value: str) -> str:
     return f"{value.split('.')[0]}.{DOTS}" if value.count(".") == 3 else DOTS
 
 
-_MASKS = {
+_MASKS: dict[str, Callable[[str], str]] = {
     "handle": _handle,
     "display_name": lambda value: value.strip()[:1] + DOTS,
     "name": lambda value: value.strip()[:1] + DOTS,

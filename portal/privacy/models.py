@@ -1,4 +1,7 @@
-"""Where do personal values stand? In the vault, encrypted under a key per account; destroying the key is the erasure."""
+"""Where do personal values stand?
+
+In the vault, encrypted under a key per account; destroying the key is the erasure.
+"""
 
 from __future__ import annotations
 
@@ -54,8 +57,9 @@ class VaultValue(models.Model):
 
     class Meta:
         indexes = [
+            # reader: the account's newest values
             models.Index(fields=["subject", "name", "-created_at"], name="vault_by_name")
-        ]  # reader: the account's newest values
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} {self.id}"
