@@ -126,7 +126,7 @@ class Enforcement(models.Model):
         MOOT = "moot"  # the account is gone
 
     OPEN = (Status.QUEUED, Status.IN_FLIGHT, Status.RETRYING, Status.STOPPED, Status.UNSURE)
-    COMES_FROM = {
+    COMES_FROM: dict[str, set[str]] = {
         Status.QUEUED: {Status.STOPPED, Status.UNSURE},
         Status.IN_FLIGHT: {Status.QUEUED, Status.RETRYING},
         Status.RETRYING: {Status.IN_FLIGHT},

@@ -41,7 +41,8 @@ def make_decision(request: pytest.FixtureRequest) -> Callable[..., Any]:
         number = next(_numbers)
         ada, _ = User.objects.get_or_create(username="ada")
         values = {"sla_minutes": 60, "lease_minutes": 15, "max_hold_minutes": 60, "capacity": 100, "exposure": "low"}
-        queue, _ = Queue.objects.get_or_create(slug=f"spam-{lane}", defaults={"lane": lane, "role": "reviewer", **values})
+        values |= {"lane": lane, "role": "reviewer"}
+        queue, _ = Queue.objects.get_or_create(slug=f"spam-{lane}", defaults=values)
         policy, _ = Policy.objects.get_or_create(code="SPM-1.2", version=1, defaults={"title": "Spam"})
         code, _ = ReasonCode.objects.get_or_create(
             code="spam_run", defaults={"workflow": "spam", "key": "1", "text": "Spam run", "label": "positive"}

@@ -1,0 +1,93 @@
+"""`manage.py dispatcher`: who wires the rooms to the one process that hears everything?"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from celery import current_app
+from django.core.management.base import BaseCommand
+from django.db import connection
+
+from moderation.cases import actions as cases
+from moderation.decisions import actions as decisions
+from moderation.enforcement.dispatcher import Bell, Chore, Dispatcher
+from moderation.insight.actions import BEAT_LOST
+from moderation.insight.models import Export
+from risk.intake.models import Account, Signal
+from risk.scoring.models import Score
+
+SCORE = Bell("risk.scoring.tasks.score_stale", "scoring", expires=5)
+TAKE = Bell("moderation.cases.tasks.take_new", "cases", expires=5)
+EXPORT = Bell("moderation.insight.tasks.sweep_exports", "insight", expires=5)
+
+
+def clock() -> datetime:
+    """The database's clock: the one all deadlines are compared with."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        now: datetime = cursor.fetchone()[0]
+    return now
+
+
+def publish(bell: Bell) -> None:
+    """Ring through the broker. Raises what its library raises; never retries."""
+    current_app.send_task(bell.task, kwargs=bell.told, queue=bell.queue, expires=bell.expires, retry=False)
+
+
+def ring(dispatcher: Dispatcher, bell: Bell, wanted: Callable[[], bool]) -> Callable[[], None]:
+    """A chore that rings a worker where something waits. Without a broker it is left to the next look."""
+
+    def chore() -> None:
+        if wanted():
+            dispatcher.ringer.ring(bell, otherwise=lambda: None)
+
+    return chore
+
+
+def deadlines() -> None:
+    """What days and hours bring: answers that did not come, proposals that nobody took up."""
+    now = clock()
+    decisions.expire_pending(now=now)
+    decisions.expire_proposals(now=now)
+
+
+def to_take() -> bool:
+    """Whether cases have something to take."""
+    return (
+        Score.objects.filter(taken_at__isnull=True, latest=True, opens=True).exists()
+        or Signal.objects.filter(taken_at__isnull=True, opens=True).exists()
+    )
+
+
+def wire() -> Dispatcher:
+    """The dispatcher with what every room wants done."""
+    dispatcher = Dispatcher(publish)
+    stale, to_make = Account.objects.filter(stale_at__isnull=False), Export.objects.to_make
+    for chore in (
+        Chore("release", lambda: decisions.release_due(now=clock())),
+        Chore("claims", lambda: cases.return_expired(now=clock()), every=5),
+        Chore("deadlines", deadlines, every=15),
+        Chore("score", ring(dispatcher, SCORE, stale.exists), hears=("reeve_intake",)),
+        Chore("take", ring(dispatcher, TAKE, to_take), hears=("reeve_intake", "reeve_scores")),
+        Chore(
+            "export", ring(dispatcher, EXPORT, lambda: to_make(clock() - BEAT_LOST).exists()), hears=("reeve_insight",)
+        ),
+    ):
+        dispatcher.add(chore)
+    return dispatcher
+
+
+class Command(BaseCommand):
+    """Rings and lends a hand until SIGTERM."""
+
+    help = "Hear what is to be done (NOTIFY, and each second), ring the workers, and do what nobody comes for."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Until told to stop; what was begun is finished."""
+        dispatcher = wire()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: dispatcher.stop())
+        dispatcher.run()
