@@ -1,4 +1,4 @@
-"""How does Django find this app?"""
+"""How does Django find this app, and what do its rooms ask of each other upwards?"""
 
 from django.apps import AppConfig
 
@@ -6,3 +6,10 @@ from django.apps import AppConfig
 class ModerationConfig(AppConfig):
     name = "moderation"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """A claim asks what decisions know of the person; cases stand below and are told here."""
+        from moderation.cases.objections import before_claim
+        from moderation.decisions.unread import unread_policy
+
+        before_claim(unread_policy)

@@ -6,7 +6,6 @@ shipped settings in `catalogue.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -27,6 +26,7 @@ from .freezing import freeze
 from .leaving import danger, escalate, hand_off, release, skip, wait
 from .models import Case, CaseQuerySet, Draft, Note, Queue, Skip
 from .moving import NOT_PENDING, UNCLAIMED, insist, keep_text, move, names
+from .objections import unread_by
 from .opening import open_case, take_new
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "escalate",
     "extend",
     "freeze",
+    "give_back",
     "hand_off",
     "open_case",
     "reassign",
@@ -51,21 +52,15 @@ __all__ = [
     "wait",
 ]
 
-# What a room above knows against a claim: the name of a changed policy this person has not read, or "".
-Unread = Callable[[User, str], str]
-_unread: list[Unread] = []
-
-
-def before_claim(check: Unread) -> None:
-    """Register what is asked before each claim within personal limits: (person, risk type) → name of an unread policy or ""."""
-    _unread.append(check)
-
 
 @transaction.atomic
 def claim(case: Case, *, by: User, now: datetime, limits: bool = True) -> Case:
-    """Take this case. Raises `Refused` where the person may not, or somebody else was first. `limits`: the personal ones count."""
+    """Take this case. Raises `Refused` where the person may not, or somebody else was first.
+
+    `limits` says whether personal limits count.
+    """
     held, at_once, unread = _limits(by, case.risk_type) if limits else ([], 1, "")
-    insist(refusals.claim(case, by=by, now=now, held=held, at_once=at_once, unread=unread, limits=limits), case)
+    insist(refusals.claim(case, by=by, held=held, at_once=at_once, unread=unread, limits=limits), case)
     return _claim(case, by=by, now=now)
 
 
@@ -87,15 +82,15 @@ def claim_next(*, by: User, now: datetime, queue: Queue | None = None, limits: b
             .first()
         )
         if case is not None:
-            unread = _unread_for(by, case.risk_type) if limits else ""
-            insist(refusals.claim(case, by=by, now=now, held=held, at_once=at_once, unread=unread, limits=limits), case)
+            unread = unread_by(by, case.risk_type) if limits else ""
+            insist(refusals.claim(case, by=by, held=held, at_once=at_once, unread=unread, limits=limits), case)
             return _claim(case, by=by, now=now)
     return None
 
 
 @transaction.atomic
 def extend(case: Case, *, by: User, now: datetime) -> Case:
-    """Hold the case for another lease, up to the queue's longest hold. The version stays: nothing about the case changed."""
+    """Hold the case for another lease, up to the queue's longest hold. The version stays: the case did not change."""
     insist(refusals.extend(case, by=by, now=now), case)
     until = _lease_end(case, since=case.claimed_at or now, now=now)
     if not Case.objects.filter(pk=case.pk, status=Case.Status.CLAIMED, claimed_by=by).update(claimed_until=until):
@@ -135,9 +130,15 @@ def annotate(case: Case, *, by: User, now: datetime, text: str) -> Note:
 @transaction.atomic
 def save_draft(case: Case, *, by: User, now: datetime, body: dict[str, Any], note: str | UUID | None = None) -> Draft:
     """Keep what somebody filled in but did not send, beyond the lease and the session. `note`: its words, or a vault id."""
-    kept, commitment = (note, "") if not isinstance(note, str) else keep_text(case, "draft.note", note) if note else (None, "")
-    draft, _ = Draft.objects.update_or_create(case=case, user=by, defaults={"body": body, "note": kept, "saved_at": now})
-    audit.record(Event.DRAFT_SAVED, by=by, of=case, also=names(case), now=now, fields=sorted(body), commitment=commitment)
+    kept, commitment = (
+        (note, "") if not isinstance(note, str) else keep_text(case, "draft.note", note) if note else (None, "")
+    )
+    draft, _ = Draft.objects.update_or_create(
+        case=case, user=by, defaults={"body": body, "note": kept, "saved_at": now}
+    )
+    audit.record(
+        Event.DRAFT_SAVED, by=by, of=case, also=names(case), now=now, fields=sorted(body), commitment=commitment
+    )
     return draft
 
 
@@ -146,7 +147,9 @@ def return_expired(*, now: datetime, limit: int = 200) -> int:
     """Give back claims whose lease ran out a while ago, or whose holder has left; drafts stay. Returns how many."""
     system = User.objects.service("system")
     over = Q(claimed_until__lt=now - timedelta(minutes=settings.IDLE_RELEASE_MINUTES)) | Q(claimed_by__is_active=False)
-    expired = Case.objects.filter(over, status=Case.Status.CLAIMED).select_for_update(skip_locked=True, of=("self",))[:limit]
+    expired = Case.objects.filter(over, status=Case.Status.CLAIMED).select_for_update(skip_locked=True, of=("self",))[
+        :limit
+    ]
     entries = []
     for case in expired:
         holder = f"user:{case.claimed_by_id}"
@@ -157,14 +160,32 @@ def return_expired(*, now: datetime, limit: int = 200) -> int:
 
 
 @transaction.atomic
+def give_back(case: Case, *, by: User, now: datetime, why: str) -> None:
+    """Put a case that waited for somebody, outside or inside, back into its queue: the deadline came, or its author left."""
+    move(case, Case.Status.WAITING, **UNCLAIMED, **NOT_PENDING)
+    audit.record(Event.CASE_RETURNED, by=by, of=case, also=names(case), now=now, why=why)
+
+
+@transaction.atomic
 def conclude(
-    case: Case, *, to: str, by: User, now: datetime, pending_until: datetime | None = None, pending_default: str = "", pending_for: str = ""
+    case: Case,
+    *,
+    to: str,
+    by: User,
+    now: datetime,
+    pending_until: datetime | None = None,
+    pending_default: str = "",
+    pending_for: str = "",
 ) -> None:
     """What a decision makes of its case: `proposed`, `pending` until a day with a default, or `decided`."""
     if to == Case.Status.PENDING:
         fields = {"pending_until": pending_until, "pending_default": pending_default, "pending_for": pending_for}
         move(case, to, **UNCLAIMED, **fields)
-        facts = {"until": pending_until.isoformat() if pending_until else "", "default": pending_default, "waiting_for": pending_for}
+        facts = {
+            "until": pending_until.isoformat() if pending_until else "",
+            "default": pending_default,
+            "waiting_for": pending_for,
+        }
         audit.record(Event.CASE_PENDING, by=by, of=case, also=names(case), now=now, **facts)
     elif to == Case.Status.DECIDED:
         move(case, to, **UNCLAIMED, **NOT_PENDING, ended_at=now)
@@ -193,7 +214,9 @@ def reopen(case: Case, *, by: User, now: datetime, claimer: User | None = None) 
 def _claim(case: Case, *, by: User, now: datetime) -> Case:
     until = _lease_end(case, since=now, now=now)
     move(case, Case.Status.CLAIMED, claimed_by=by, claimed_at=now, claimed_until=until, **NOT_PENDING)
-    audit.record(Event.CASE_CLAIMED, by=by, of=case, also=names(case), now=now, until=until.isoformat(), queue=case.queue.slug)
+    audit.record(
+        Event.CASE_CLAIMED, by=by, of=case, also=names(case), now=now, until=until.isoformat(), queue=case.queue.slug
+    )
     return case
 
 
@@ -203,19 +226,26 @@ def _lease_end(case: Case, *, since: datetime, now: datetime) -> datetime:
 
 
 def _limits(by: User, risk_type: str) -> tuple[list[int], int, str]:
-    """What counts against another claim: cases held (the person's row is locked, so two clicks count once), how many may be, what is unread."""
+    """What counts against another claim: cases held, how many may be, what is unread.
+
+    The person's row is locked, so that two clicks count once.
+    """
     User.objects.select_for_update().filter(pk=by.pk).values_list("pk", flat=True).get()
-    held = list(Case.objects.filter(claimed_by=by, status=Case.Status.CLAIMED).order_by("claimed_at").values_list("pk", flat=True)[:10])
+    held = list(
+        Case.objects.filter(claimed_by=by, status=Case.Status.CLAIMED)
+        .order_by("claimed_at")
+        .values_list("pk", flat=True)[:10]
+    )
     limits = settings.CLAIMS_AT_ONCE
-    return held, max(limits.get(role, limits["default"]) for role in by.role_names | {"default"}), _unread_for(by, risk_type)
-
-
-def _unread_for(by: User, risk_type: str) -> str:
-    return next((name for check in _unread if risk_type and (name := check(by, risk_type))), "")
+    return (
+        held,
+        max(limits.get(role, limits["default"]) for role in by.role_names | {"default"}),
+        unread_by(by, risk_type),
+    )
 
 
 def _free_for(queue: Queue, *, by: User, now: datetime, limits: bool) -> CaseQuerySet:
-    """What waits in a queue for this person, in next-best order: not what they passed on today, not a language they do not read."""
+    """What waits in a queue for this person, in next-best order: not what they passed on today, nor what they cannot read."""
     today = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
     skipped = Skip.objects.filter(case=OuterRef("pk"), user=by, at__gte=today)
     free = Case.objects.waiting().for_queue(queue).filter(~Exists(skipped))
@@ -238,6 +268,8 @@ def _withdraw_others(case: Case, *, by: User, now: datetime) -> None:
     others = Case.objects.open().filter(account=case.account_id, lane=case.lane).exclude(pk=case.pk).select_for_update()
     for other in others:
         if other.status not in Case.COMES_FROM[Case.Status.WITHDRAWN]:
-            raise Refused("Another case of this account was opened since and is under way; finish it there.", state=case.status)
+            raise Refused(
+                "Another case of this account was opened since and is under way; finish it there.", state=case.status
+            )
         move(other, Case.Status.WITHDRAWN, **UNCLAIMED, ended_at=now)
         audit.record(Event.CASE_WITHDRAWN, by=by, of=other, also=[*names(other), case], now=now, why="joined")

@@ -13,9 +13,13 @@ MOST_SIGNALS = 100  # the newest ones; keeps a body well under the 64 KiB of an 
 
 
 def body(
-    *, case: Mapping[str, Any], score: Mapping[str, Any] | None, signals: Iterable[Mapping[str, Any]], pointed: Iterable[str] = ()
+    *,
+    case: Mapping[str, Any],
+    score: Mapping[str, Any] | None,
+    signals: Iterable[Mapping[str, Any]],
+    pointed: Iterable[str] = (),
 ) -> bytes:
-    """The canonical bytes: the case, its score with reasons, the newest signals by digest, and what the reviewer pointed at."""
+    """The canonical bytes: the case, its score with reasons, the newest signals by digest, what was pointed at."""
     return canonical(
         {
             "v": 1,

@@ -19,19 +19,23 @@ from .models import Case, Evidence
 @transaction.atomic
 def freeze(case: Case, *, by: User, now: datetime, pointed: Iterable[str] = ()) -> Evidence:
     """Write down what lies on the table now: digests and commitments, never values. Immutable afterwards."""
-    recent = Signal.objects.filter(account=case.account_id, lane__in={"general", case.lane}).order_by("-occurred_at", "-id")
+    recent = Signal.objects.filter(account=case.account_id, lane__in={"general", case.lane}).order_by(
+        "-occurred_at", "-id"
+    )
     signals = [
         {"name": f"{source}:{external_id}", "kind": kind, "at": at.isoformat(), "data": data}
-        for source, external_id, kind, at, data in recent.values_list("source", "external_id", "kind", "occurred_at", "data")[
-            : evidence.MOST_SIGNALS
-        ]
+        for source, external_id, kind, at, data in recent.values_list(
+            "source", "external_id", "kind", "occurred_at", "data"
+        )[: evidence.MOST_SIGNALS]
     ]
     body = evidence.body(
         case={"id": str(case.pk), "account": f"account:{case.account_id}", "risk_type": case.risk_type, "shown": case.shown,
               "version": case.version, "opened_by": case.opened_by},
         score=_score_of(case), signals=signals, pointed=pointed,
     )  # fmt: skip
-    return Evidence.objects.create(case=case, collected_by=by, collected_at=now, body=body, digest=evidence.digest(body))
+    return Evidence.objects.create(
+        case=case, collected_by=by, collected_at=now, body=body, digest=evidence.digest(body)
+    )
 
 
 def _score_of(case: Case) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""How may a case leave one's hands without a decision? Released, skipped, escalated, made to wait, handed off, sent to danger."""
+"""How may a case leave one's hands without a decision? Released, skipped, escalated, waiting, handed off, in danger."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def release(case: Case, *, by: User, now: datetime) -> None:
 
 @transaction.atomic
 def skip(case: Case, *, by: User, now: datetime, reason: str) -> int:
-    """Pass the case on: it does not come back to this person today. Returns how many they passed on today; leads see it."""
+    """Pass the case on: it does not come back to this person today. Returns how many they passed on; leads see it."""
     insist(refusals.with_reason(case, by=by, reason=reason), case)
     kept, commitment = keep_text(case, "case.skip", reason.strip())
     move(case, Case.Status.WAITING, **UNCLAIMED)
@@ -61,7 +61,14 @@ def escalate(case: Case, *, by: User, now: datetime, reason: str) -> None:
     if queue == came_from:
         Skip.objects.create(case=case, user=by, at=now, reason=kept)
     audit.record(
-        Event.CASE_ESCALATED, by=by, of=case, also=names(case), now=now, came_from=came_from.slug, to=queue.slug, commitment=commitment
+        Event.CASE_ESCALATED,
+        by=by,
+        of=case,
+        also=names(case),
+        now=now,
+        came_from=came_from.slug,
+        to=queue.slug,
+        commitment=commitment,
     )
 
 
@@ -69,7 +76,14 @@ def escalate(case: Case, *, by: User, now: datetime, reason: str) -> None:
 def wait(case: Case, *, by: User, now: datetime, waiting_for: str, until: datetime) -> None:
     """Let the case wait for somebody outside; at the deadline it returns to its queue."""
     insist(refusals.wait(case, by=by, now=now, waiting_for=waiting_for, until=until), case)
-    move(case, Case.Status.PENDING, **UNCLAIMED, pending_for=waiting_for.strip()[:100], pending_until=until, pending_default="return")
+    move(
+        case,
+        Case.Status.PENDING,
+        **UNCLAIMED,
+        pending_for=waiting_for.strip()[:100],
+        pending_until=until,
+        pending_default="return",
+    )
     facts = {"until": until.isoformat(), "default": "return"}
     audit.record(Event.CASE_PENDING, by=by, of=case, also=names(case), now=now, **facts)
 
@@ -103,5 +117,14 @@ def danger(case: Case, *, by: User, now: datetime) -> None:
         audit.record(Event.CASE_WITHDRAWN, by=by, of=case, also=[*names(case), other], now=now, why="joined", **facts)
         return
     urgent = {"priority": TOP, "rank": 0, "due_at": due, "must_review": True}
-    move(case, Case.Status.WAITING, **UNCLAIMED, **NOT_PENDING, **urgent, lane=queue.lane, queue=queue, escalated_from=case.queue)
+    move(
+        case,
+        Case.Status.WAITING,
+        **UNCLAIMED,
+        **NOT_PENDING,
+        **urgent,
+        lane=queue.lane,
+        queue=queue,
+        escalated_from=case.queue,
+    )
     audit.record(Event.CASE_MOVED, by=by, of=case, also=names(case), now=now, danger=True, **facts)

@@ -8,7 +8,6 @@ from typing import Any
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Now
 
 from portal.people.models import User
 from portal.people.permissions import Permission
@@ -57,7 +56,9 @@ class Queue(models.Model):
         ordering = ("position", "slug")
         constraints = [
             models.CheckConstraint(condition=Q(lane__in=["general", "minors", "safety"]), name="queue_lane_is_known"),
-            models.CheckConstraint(condition=Q(max_hold_minutes__gte=F("lease_minutes")), name="hold_is_at_least_a_lease"),
+            models.CheckConstraint(
+                condition=Q(max_hold_minutes__gte=F("lease_minutes")), name="hold_is_at_least_a_lease"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -69,7 +70,11 @@ class Queue(models.Model):
 
     def is_worked_by(self, user: User) -> bool:
         """Whether this person may claim here: a role of the queue, and its lane."""
-        return bool(ROLE_OF_QUEUE[self.role] & user.role_names) and self.lane in user.lanes and user.may(Permission.CASE_CLAIM)
+        return (
+            bool(ROLE_OF_QUEUE[self.role] & user.role_names)
+            and self.lane in user.lanes
+            and user.may(Permission.CASE_CLAIM)
+        )
 
 
 class RoutingRule(models.Model):
@@ -155,7 +160,7 @@ class Case(models.Model):
         HANDED_OFF = "handed_off"  # sealed, to child safety
 
     OPEN = (Status.WAITING, Status.CLAIMED, Status.PROPOSED, Status.PENDING)
-    COMES_FROM = {
+    COMES_FROM: dict[str, set[str]] = {
         Status.WAITING: {Status.CLAIMED, Status.PROPOSED, Status.PENDING, Status.DECIDED, Status.WAITING},
         Status.CLAIMED: {Status.WAITING, Status.DECIDED, Status.PENDING, Status.PROPOSED, Status.CLAIMED},
         Status.PROPOSED: {Status.CLAIMED, Status.PENDING},
@@ -189,7 +194,9 @@ class Case(models.Model):
     claimed_until = models.DateTimeField(null=True)
     pending_for = models.CharField(max_length=100, blank=True)  # whom or what it waits for
     pending_until = models.DateTimeField(null=True)
-    pending_default = models.CharField(max_length=32, blank=True)  # what happens at the deadline: "return", "hold ends", "ban proposed"
+    pending_default = models.CharField(
+        max_length=32, blank=True
+    )  # what happens at the deadline: "return", "hold ends", "ban proposed"
     ended_at = models.DateTimeField(null=True)
 
     objects = CaseQuerySet.as_manager()
@@ -202,8 +209,11 @@ class Case(models.Model):
                 name="one_open_case_per_account_and_lane",
             ),
             models.CheckConstraint(
-                condition=Q(status="claimed", claimed_by__isnull=False, claimed_at__isnull=False, claimed_until__isnull=False)
-                | ~Q(status="claimed") & Q(claimed_by__isnull=True, claimed_at__isnull=True, claimed_until__isnull=True),
+                condition=Q(
+                    status="claimed", claimed_by__isnull=False, claimed_at__isnull=False, claimed_until__isnull=False
+                )
+                | ~Q(status="claimed")
+                & Q(claimed_by__isnull=True, claimed_at__isnull=True, claimed_until__isnull=True),
                 name="case_claim_is_whole",
             ),
             models.CheckConstraint(

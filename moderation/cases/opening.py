@@ -1,4 +1,4 @@
-"""What needs a person now? New scores and signals that must be looked at are taken, and become cases or join open ones."""
+"""What needs a person now? New scores, and signals that must be looked at, become cases or join open ones."""
 
 from __future__ import annotations
 
@@ -64,14 +64,25 @@ def take_new(*, now: datetime, limit: int = 500) -> int:
     wants = [*_of_scores(scores, rules, queues), *_of_signals(signals, rules, queues)]
     system = User.objects.service("system")
     entries = _open_or_join(wants, now=now)
-    entries.append((Event.SCORES_TAKEN, "cases:new", [], {"scores": len(scores), "signals": len(signals), "cases": len(entries)}))
+    entries.append(
+        (Event.SCORES_TAKEN, "cases:new", [], {"scores": len(scores), "signals": len(signals), "cases": len(entries)})
+    )
     audit.record_many(entries, by=system, now=now)
     return len(scores) + len(signals)
 
 
 @transaction.atomic
 def open_case(
-    account: Account, *, queue: Queue, lane: str, risk_type: str, score: Score | None, why: str, opened_by: str, by: User, now: datetime
+    account: Account,
+    *,
+    queue: Queue,
+    lane: str,
+    risk_type: str,
+    score: Score | None,
+    why: str,
+    opened_by: str,
+    by: User,
+    now: datetime,
 ) -> Case:
     """Open a case in a queue, or join the one that is open in its lane."""
     assert lane == queue.lane
@@ -83,7 +94,9 @@ def open_case(
 
 def _of_scores(scores: list[Score], rules: tuple[Route, ...], queues: dict[str, Queue]) -> list[Want]:
     strongest = dict(
-        Reason.objects.filter(score__in=[score for score in scores if score.opens]).order_by("score", "points").values_list("score", "title")
+        Reason.objects.filter(score__in=[score for score in scores if score.opens])
+        .order_by("score", "points")
+        .values_list("score", "title")
     )
     told = _age_kinds([score.account_id for score in scores if score.opens and score.risk_type == "underage"])
     wants = []
@@ -96,7 +109,18 @@ def _of_scores(scores: list[Score], rules: tuple[Route, ...], queues: dict[str, 
         why = f"{score.model} says {score.shown}" if score.model else strongest.get(score.pk, "")
         urgency = priority(score.urgency, found.priority_floor)
         wants.append(
-            Want(score.account_id, queues[found.to], score.risk_type, score, urgency, found.must_review, why, "score", score.at, score.opens)
+            Want(
+                score.account_id,
+                queues[found.to],
+                score.risk_type,
+                score,
+                urgency,
+                found.must_review,
+                why,
+                "score",
+                score.at,
+                score.opens,
+            )
         )
     return wants
 
@@ -147,7 +171,12 @@ def _open_or_join(wants: list[Want], *, now: datetime) -> list[Any]:
             fresh[place] = _new(want, accounts[want.account], now=now)
     Case.objects.bulk_create(fresh.values())
     for case in fresh.values():
-        facts = {"queue": case.queue.slug, "risk_type": case.risk_type, "priority": case.priority, "opened_by": case.opened_by}
+        facts = {
+            "queue": case.queue.slug,
+            "risk_type": case.risk_type,
+            "priority": case.priority,
+            "opened_by": case.opened_by,
+        }
         entries.append((Event.CASE_OPENED, case, names(case), facts))
     return entries
 
@@ -163,7 +192,7 @@ def _new(want: Want, account: Account, *, now: datetime) -> Case:
 
 
 def _join(case: Case, want: Want) -> Any:
-    """Add a reason to an open case: its priority may rise, never fall; while it waits, a stronger reason takes it to its queue."""
+    """Add a reason to an open case: its priority never falls; while it waits, a stronger reason moves it to its queue."""
     facts: dict[str, Any] = {"signal": want.opened_by, "risk_type": want.risk_type}
     changes: dict[str, Any] = {"due_at": min(case.due_at, _due(want))} if want.opens else {}
     stronger = want.urgency > case.priority or (want.must_review and not case.must_review and want.opens)
@@ -175,7 +204,11 @@ def _join(case: Case, want: Want) -> Any:
         changes |= {"priority": want.urgency, "rank": TOP - want.urgency}
     if want.opens:
         changes["must_review"] = case.must_review or want.must_review
-    may_move = case.status == Case.Status.WAITING and case.escalated_from_id is None and not (case.must_review and not want.must_review)
+    may_move = (
+        case.status == Case.Status.WAITING
+        and case.escalated_from_id is None
+        and not (case.must_review and not want.must_review)
+    )
     if want.opens and stronger and may_move and want.queue != case.queue:
         facts |= {"came_from": case.queue.slug, "to": want.queue.slug}
         changes["queue"] = want.queue

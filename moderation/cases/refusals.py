@@ -1,4 +1,4 @@
-"""Why not? One sentence why somebody may not do something with a case, or None: the button shows it, the action raises it."""
+"""Why not? A sentence why somebody may not do something with a case, or None: buttons show it, actions raise it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,16 @@ WHY_CLOSED = {
 
 
 def claim(
-    case: Case, *, by: User, now: datetime, held: Sequence[int] = (), at_once: int = 1, unread: str = "", limits: bool = True
+    case: Case,
+    *,
+    by: User,
+    now: datetime,
+    held: Sequence[int] = (),
+    at_once: int = 1,
+    unread: str = "",
+    limits: bool = True,
 ) -> str | None:
-    """Why this person may not take this case. `held` are the cases they hold, `unread` names a changed policy not yet read."""
+    """Why this person may not take this case. `held`: the cases they hold; `unread`: a changed policy not yet read."""
     if not by.may(Permission.CASE_CLAIM) or not case.queue.is_worked_by(by):
         return f"Cases of {case.queue.title} are worked by the role {case.queue.role}; your roles do not include it."
     if case.status == "claimed" and case.claimed_by_id == by.pk:
@@ -59,7 +66,10 @@ def extend(case: Case, *, by: User, now: datetime) -> str | None:
     if reason := work(case, by=by):
         return reason
     if case.claimed_at is not None and now >= case.claimed_at + timedelta(minutes=case.queue.max_hold_minutes):
-        return f"A case of this queue is held for at most {case.queue.max_hold_minutes} minutes. Decide it, or release it with your draft."
+        return (
+            f"A case of this queue is held for at most {case.queue.max_hold_minutes} minutes. "
+            "Decide it, or release it with your draft."
+        )
     return None
 
 

@@ -27,7 +27,7 @@ class Route:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a condition may ask. A score has a risk type, a signal has a kind; what is not known is null, never empty."""
+    """What a condition may ask. A score has a risk type, a signal a kind; what is not known is null, never empty."""
 
     kind: str | None = None
     risk_type: str | None = None
@@ -49,7 +49,7 @@ def priority(urgency: int, floor: int) -> int:
 
 
 def risk_type_of(rules: Iterable[Route], queue: str) -> str:
-    """The one risk type that is routed to a queue, or "" where there are none or several: its workflow is then to be chosen."""
+    """The one risk type routed to a queue, or "" where there are none or several: the reviewer chooses then."""
     types = {found[1] for rule in rules if rule.to == queue and (found := _BY_TYPE.match(rule.when))}
     return types.pop() if len(types) == 1 else ""
 

@@ -28,7 +28,7 @@ ON_LADDER = frozenset(rung.outcome for rung in LADDER)
 
 
 def proposed(*, strikes: int, weight: int, allowed: Collection[str]) -> Rung | None:
-    """The rung for the strikes in force and those this policy adds; None for a policy without strikes or a rung the workflow lacks."""
+    """The rung for the strikes in force and those this policy adds; None where it has none or the workflow lacks it."""
     if weight <= 0:
         return None
     rung = LADDER[min(strikes + weight, len(LADDER)) - 1]
@@ -36,10 +36,12 @@ def proposed(*, strikes: int, weight: int, allowed: Collection[str]) -> Rung | N
 
 
 def overrides(rung: Rung | None, *, outcome: str, until: datetime | None, now: datetime) -> bool:
-    """Whether an outcome of the ladder leaves the proposed rung: another outcome, or a suspension of another length in days."""
+    """Whether an outcome of the ladder leaves the proposed rung: another one, or a suspension of another length."""
     if rung is None or outcome not in ON_LADDER:
         return False
-    return rung.outcome != outcome or (rung.outcome == "suspend" and until is not None and days_until(until, now=now) != rung.days)
+    return rung.outcome != outcome or (
+        rung.outcome == "suspend" and until is not None and days_until(until, now=now) != rung.days
+    )
 
 
 def days_until(until: datetime, *, now: datetime) -> int:

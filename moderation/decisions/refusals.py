@@ -45,14 +45,25 @@ def decide(case: Case, *, by: User, version: int | None = None) -> str | None:
     return None
 
 
-def fits(word: Word, *, workflow: Workflow | None, reason: ReasonCode | None, policy: Policy | None, open_types: Collection[str]) -> str | None:
+def fits(
+    word: Word,
+    *,
+    workflow: Workflow | None,
+    reason: ReasonCode | None,
+    policy: Policy | None,
+    open_types: Collection[str],
+) -> str | None:
     """Why what was said does not fit the case's workflow. `open_types`: the risk types this case is about."""
     if reason is None:
         return f"There is no reason code “{word.reason_code}”."
     if reason.workflow != "any" and open_types and reason.workflow not in open_types:
         return f"The reason “{reason.text}” belongs to {reason.workflow.replace('_', ' ')}, and this case is not about that."
     if workflow is None:
-        return None if word.outcome == "no_action" else "This case has no risk type: choose a reason of the workflow it should follow."
+        return (
+            None
+            if word.outcome == "no_action"
+            else "This case has no risk type: choose a reason of the workflow it should follow."
+        )
     if word.outcome not in workflow.outcomes:
         return f"“{OUTCOMES[word.outcome].says}” is no outcome of {workflow.risk_type.replace('_', ' ')}; there are: {', '.join(workflow.outcomes)}."
     if word.policy and policy is None:

@@ -1,4 +1,4 @@
-"""What did the reviewer say? One decision as it was sent, checked for its form, with the fingerprint that knows it again."""
+"""What did the reviewer say? A decision as it was sent: its form, and the fingerprint that knows it again."""
 
 from __future__ import annotations
 

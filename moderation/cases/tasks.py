@@ -1,0 +1,23 @@
+"""What happens later to cases? Bells only: what is to be done stands in the database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import shared_task
+from django.utils import timezone
+
+from . import actions
+
+
+@shared_task(queue="cases")
+def take_new(**_later: Any) -> None:
+    """Take new scores and signals until nothing is left."""
+    while actions.take_new(now=timezone.now()):
+        pass
+
+
+@shared_task(queue="cases")
+def return_expired(**_later: Any) -> None:
+    """Give back claims whose lease ran out."""
+    actions.return_expired(now=timezone.now())

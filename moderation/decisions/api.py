@@ -1,0 +1,158 @@
+"""What does a machine see of decisions? Make one, take it back, agree to it, reverse it; the policies they rest on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.decorators import api_view
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from moderation.cases.api import REFUSED, seen_case
+from moderation.cases.models import Workflow
+from moderation.cases.schema import Problem
+from portal.people.permissions import Permission, api_requires
+from portal.refusal import Refused
+
+from . import actions, schema
+from .models import Decision, Policy, ReasonCode
+
+LONGEST_KEY = 128
+KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    required=True,
+    description="One per decision; sent again, it answers the first result.",
+)
+
+
+@extend_schema(summary="Policies in force", responses=schema.Policies, operation_id="policies_list", tags=["decisions"])
+@api_view(["GET"])
+@api_requires(Permission.CASE_READ, Permission.SETTINGS_READ)
+def policies(request: Request) -> Response:
+    """With the reason codes and workflows they are used with; those of lanes this key does not have are left out."""
+    flows = [
+        flow
+        for flow in Workflow.objects.order_by("risk_type")
+        if flow.risk_type != "underage" or "minors" in request.user.lanes
+    ]
+    types = {"any", *(flow.risk_type for flow in flows)}
+    codes = [code for code in ReasonCode.objects.all() if code.workflow in types]
+    implied: dict[str, list[str]] = {}
+    for code in codes:
+        implied.setdefault(code.policy, []).append(code.code)
+    names = ("code", "version", "title", "text", "public", "strikes")
+    rows = [
+        {name: getattr(policy, name) for name in names} | {"reason_codes": implied.get(policy.code, [])}
+        for policy in Policy.objects.filter(in_force=True)
+    ]
+    of_code = ("code", "workflow", "key", "text", "policy", "label", "note")
+    of_flow = ("risk_type", "outcomes", "approval", "ask")
+    return Response(
+        {
+            "results": rows,
+            "reason_codes": [{name: getattr(code, name) for name in of_code} for code in codes],
+            "workflows": [{name: getattr(flow, name) for name in of_flow} for flow in flows],
+            "next": None,
+        }
+    )
+
+
+@extend_schema(
+    summary="Decide a case",
+    request=schema.DecisionIn,
+    parameters=[KEY],
+    responses={201: schema.DecisionOut, **REFUSED, 422: OpenApiResponse(Problem, "The same key with another body.")},
+    tags=["decisions"],
+)
+@api_view(["POST"])
+@api_requires(Permission.DECISION_MAKE)
+def decide(request: Request, pk: int) -> Response:
+    """Needs one's own claim. Proposed where somebody must agree, else held for the undo window, then released."""
+    told = schema.DecisionIn(data=request.data)
+    key = request.headers.get("Idempotency-Key", "")
+    if not key or len(key) > LONGEST_KEY:
+        raise Refused(
+            f"Send a fresh Idempotency-Key of at most {LONGEST_KEY} characters with each decision.", status=400
+        )
+    told.is_valid(raise_exception=True)
+    word: dict[str, Any] = {name: value for name, value in told.validated_data.items() if value is not None}
+    decision = actions.decide(
+        seen_case(request, pk), by=request.user, now=timezone.now(), request_key=key, limits=False, **word
+    )
+    return Response(_out(decision), status=201)
+
+
+@extend_schema(
+    summary="Take a decision back", request=None, responses={200: schema.DecisionOut, **REFUSED}, tags=["decisions"]
+)
+@api_view(["POST"])
+@api_requires(Permission.DECISION_MAKE)
+def undo(request: Request, pk: str) -> Response:
+    """Within its window: the case returns to its claimer."""
+    return Response(_out(actions.undo(_seen(request, pk), by=request.user, now=timezone.now())))
+
+
+@extend_schema(
+    summary="Agree to a proposal, or decline it",
+    request=schema.ApprovalIn,
+    responses={200: schema.DecisionOut, **REFUSED},
+    tags=["decisions"],
+)
+@api_view(["POST"])
+@api_requires(Permission.DECISION_APPROVE, Permission.DECISION_MAKE)
+def approval(request: Request, pk: str) -> Response:
+    """Never by its author."""
+    told = schema.ApprovalIn(data=request.data)
+    told.is_valid(raise_exception=True)
+    verb = actions.approve if told.validated_data["verdict"] == "approve" else actions.decline
+    reason = told.validated_data.get("reason") or ""
+    return Response(_out(verb(_seen(request, pk), by=request.user, now=timezone.now(), reason=reason)))
+
+
+@extend_schema(
+    summary="Reverse a decision in force",
+    request=schema.ReversalIn,
+    responses={201: schema.DecisionOut, **REFUSED},
+    tags=["decisions"],
+)
+@api_view(["POST"])
+@api_requires(Permission.DECISION_REVERSE)
+def reversal(request: Request, pk: str) -> Response:
+    """Undoes what it did; a decision of its own, linked to the first."""
+    told = schema.ReversalIn(data=request.data)
+    told.is_valid(raise_exception=True)
+    note = told.validated_data.get("note") or ""
+    reason_code = told.validated_data["reason_code"]
+    made = actions.reverse(_seen(request, pk), by=request.user, now=timezone.now(), reason_code=reason_code, note=note)
+    return Response(_out(made), status=201)
+
+
+def _seen(request: Request, pk: str) -> Decision:
+    """The decision, if this key may know of its case, or made it."""
+    parts = Decision.objects.select_related(
+        "case__queue", "account", "policy", "reason_code", "queue", "made_by", "reverses"
+    )
+    seen = Decision.objects.visible_to(request.user).values("pk")
+    own = Decision.objects.filter(made_by=request.user, case__lane__in=request.user.lanes).values("pk")
+    return get_object_or_404(parts.filter(pk__in=seen.union(own)), pk=pk)
+
+
+def _out(decision: Decision) -> dict[str, Any]:
+    ordered = actions.ordered_by(decision) if decision.released_at else []
+    return {
+        "id": str(decision.pk),
+        "state": decision.status,
+        "case": str(decision.case_id),
+        "outcome": decision.outcome,
+        "case_state": decision.case.status,
+        "case_version": decision.case.version,
+        "release_at": decision.release_at,
+        "approval_why": decision.approval_why,
+        "reverses": str(decision.reverses_id) if decision.reverses_id else None,
+        "enforcements": [{"id": str(action.pk), "kind": action.kind, "state": action.status} for action in ordered],
+    }

@@ -1,0 +1,150 @@
+"""How is a decision written down? One row, its evidence and its event, for a person or for the system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Sum
+
+from moderation.cases import actions as cases
+from moderation.cases.models import Case, Workflow
+from moderation.cases.moving import keep_text
+from portal.audit import actions as audit
+from portal.audit.events import Event
+from portal.people.models import User
+from portal.refusal import Refused
+from risk.intake.models import Standing
+from risk.scoring.models import Score
+from risk.strategy import reading as features
+from risk.strategy.models import Strategy
+
+from . import approval, refusals
+from .ladder import ON_LADDER, Rung, proposed
+from .models import Decision, Policy, ReasonCode
+from .releasing import names
+from .word import Word
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What the settings make of a word: the rows it names, and whether somebody must agree."""
+
+    workflow: Workflow | None
+    reason: ReasonCode
+    policy: Policy | None
+    needs_approval: bool
+    approval_why: str
+
+    @property
+    def risk_type(self) -> str:
+        """The risk type it was decided as."""
+        return self.workflow.risk_type if self.workflow else ""
+
+    def pending(self, word: Word, *, now: datetime) -> dict[str, object] | None:
+        """How the case waits after this outcome, or None where it is then decided."""
+        told = (self.workflow.pending if self.workflow else {}).get(word.outcome)
+        if not told:
+            return None
+        return {
+            "pending_until": word.until or now + timedelta(days=told["days"]),
+            "pending_default": told["on_timeout"].split(",")[0],
+            "pending_for": f"Answer to {word.outcome.replace('_', ' ')}",
+        }
+
+
+def settle(case: Case, word: Word, *, now: datetime) -> Settled:
+    """Look up what a word names and check that it fits. Raises `Refused` (400) with the sentence where it does not."""
+    reason = ReasonCode.objects.filter(code=word.reason_code).first()
+    risk_type = reason.workflow if reason and reason.workflow != "any" else case.risk_type
+    workflow = Workflow.objects.filter(risk_type=risk_type).first() if risk_type else None
+    code = word.policy or (reason.policy if reason else "")
+    policy = Policy.objects.filter(code=code, in_force=True).first() if code else None
+    open_types = {case.risk_type} if risk_type == case.risk_type else types_of(case)
+    if sentence := refusals.fits(word, workflow=workflow, reason=reason, policy=policy, open_types=open_types):
+        raise Refused(sentence, status=400)
+    assert reason is not None
+    rung = None
+    if word.outcome in ON_LADDER and not word.note.strip() and workflow and policy:
+        rung = rung_for(case, policy=policy, workflow=workflow, now=now)
+    if sentence := refusals.note_missing(word, reason=reason, shown=case.shown, rung=rung, now=now):
+        raise Refused(sentence, status=400)
+    needs, why = _second_person(case, word, workflow, now=now)
+    return Settled(workflow, reason, policy, needs, why)
+
+
+def types_of(case: Case) -> set[str]:
+    """The risk types a case is about: its own, and those of the account's other open scores in its lane. Empty: any."""
+    if not case.risk_type:
+        return set()
+    scores = Score.objects.filter(account=case.account_id, latest=True, opens=True)
+    in_lane = Strategy.objects.filter(lane=case.lane, risk_type__in=scores.values("risk_type"))
+    return {case.risk_type, *in_lane.values_list("risk_type", flat=True)}
+
+
+def strikes_of(case: Case, *, now: datetime) -> int:
+    """Strikes in force on the account of a case."""
+    standing = Standing.objects.filter(account=case.account_id, lifted_at__isnull=True, strikes_until__gt=now)
+    return standing.aggregate(sum=Sum("strikes"))["sum"] or 0
+
+
+def rung_for(case: Case, *, policy: Policy, workflow: Workflow, now: datetime) -> Rung | None:
+    """The rung of the ladder for a breach of this policy now."""
+    return (
+        proposed(strikes=strikes_of(case, now=now), weight=policy.strikes, allowed=workflow.outcomes)
+        if policy.strikes
+        else None
+    )
+
+
+def write(
+    case: Case,
+    word: Word,
+    settled: Settled,
+    *,
+    by: User,
+    now: datetime,
+    version: int,
+    request_key: str,
+    undo_seconds: int,
+) -> Decision:
+    """Freeze the evidence and write the decision, proposed or held. The case has moved already: that move is the lock."""
+    frozen = cases.freeze(case, by=by, now=now, pointed=word.evidence)
+    note, commitment = keep_text(case, "decision.note", word.note.strip()) if word.note.strip() else (None, "")
+    proposed = settled.needs_approval
+    decision = Decision(
+        case=case, account=case.account, queue=case.queue, risk_type=settled.risk_type, outcome=word.outcome,
+        status=Decision.Status.PROPOSED if proposed else Decision.Status.HELD, reason_code=settled.reason,
+        policy=settled.policy, note=note, answers=word.answers, scope=word.scope, until=word.until, label=settled.reason.label,
+        shown=case.shown, evidence=frozen, made_by=by, made_at=now, request_key=request_key,
+        fingerprint=word.fingerprint(case=case.pk, version=version), needs_approval=proposed, approval_why=settled.approval_why,
+        release_at=None if proposed else now + timedelta(seconds=undo_seconds),
+    )  # fmt: skip
+    decision.save(force_insert=True)
+    facts = {
+        "outcome": word.outcome, "reason_code": settled.reason.code, "policy": settled.policy.code if settled.policy else "",
+        "until": word.until.isoformat() if word.until else "", "scope": word.scope, "shown": case.shown, "commitment": commitment,
+        "evidence": bytes(frozen.digest).hex(), "release_at": decision.release_at.isoformat() if decision.release_at else "",
+        "approval": settled.approval_why,
+    }  # fmt: skip
+    event = Event.DECISION_PROPOSED if proposed else Event.DECISION_HELD
+    audit.record(event, by=by, of=decision, also=[*names(decision), frozen], now=now, **facts)
+    return decision
+
+
+def as_draft(decision: Decision) -> dict[str, object]:
+    """What was decided, as the form's draft: for who takes it up again."""
+    return {
+        "outcome": decision.outcome, "reason_code": decision.reason_code.code, "scope": decision.scope, "answers": decision.answers,
+        "policy": decision.policy.code if decision.policy else "", "until": decision.until.isoformat() if decision.until else "",
+    }  # fmt: skip
+
+
+def _second_person(case: Case, word: Word, workflow: Workflow | None, *, now: datetime) -> tuple[bool, str]:
+    if workflow is None:
+        return False, ""
+    values: dict[str, object] = {}
+    if approval.asks(workflow.approval, word.outcome):
+        values |= features.compute([case.account_id], as_of=now).get(case.account_id, {})
+        values["until_days"] = round((word.until - now) / timedelta(days=1), 1) if word.until else None
+    return approval.needs_second_person(workflow.approval, word.outcome, values)

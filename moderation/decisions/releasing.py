@@ -1,0 +1,114 @@
+"""When does a decision take effect? After its undo window, or at once; then it orders what a backend must do."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from moderation.enforcement import actions as enforcement
+from moderation.enforcement.models import Enforcement
+from portal.audit import actions as audit
+from portal.audit.events import Event
+from portal.people.models import User
+from portal.refusal import Refused
+from risk.intake import actions as intake
+
+from .effects import OUTCOMES
+from .models import Decision
+from .refusals import STANDS
+
+log = logging.getLogger(__name__)
+PARTS = ("account", "case", "policy", "reason_code", "reverses")
+
+
+def move(decision: Decision, to: str, **fields: Any) -> None:
+    """Move the decision, or raise `Refused` with its current state: somebody else was first."""
+    if not Decision.objects.move(decision, to, **fields):
+        current = Decision.objects.filter(pk=decision.pk).values_list("status", flat=True).get()
+        raise Refused(f"Somebody else was first: this decision is {current} now. {STANDS[current]}", state=current)
+    decision.status = to
+    for name, value in fields.items():
+        setattr(decision, name, value)
+
+
+def names(decision: Decision) -> list[str]:
+    """What else an event about this decision is about: its case, its account, its policy."""
+    policy = [decision.policy] if decision.policy else []
+    return [f"case:{decision.case_id}", f"account:{decision.account_id}", *(one.audit_name for one in policy)]
+
+
+@transaction.atomic
+def release(decision: Decision, *, by: User, now: datetime) -> list[Enforcement]:
+    """Put a held decision in force: its effect is ordered, its standing written down. Returns what was ordered."""
+    move(decision, Decision.Status.RELEASED, released_at=now)
+    ordered = _lift(decision, by=by, now=now) if decision.reverses else _apply(decision, by=by, now=now)
+    audit.record(
+        Event.DECISION_RELEASED, by=by, of=decision, also=names(decision), now=now,
+        outcome=decision.outcome, ordered=[str(action.pk) for action in ordered],
+    )  # fmt: skip
+    return ordered
+
+
+def release_due(*, now: datetime, limit: int = 200) -> int:
+    """Release what is held and whose undo window is over, each in its own transaction; returns how many."""
+    due = list(Decision.objects.due(now).order_by("release_at").values_list("pk", flat=True)[:limit])
+    if not due:
+        return 0
+    system = User.objects.service("system")
+    released = 0
+    for pk in due:
+        try:
+            with transaction.atomic():
+                held = Decision.objects.due(now).filter(pk=pk).select_for_update(skip_locked=True, of=("self",))
+                if decision := held.select_related(*PARTS).first():
+                    release(decision, by=system, now=now)
+                    released += 1
+        except Exception:  # one decision that cannot be released must not keep the others back; it is tried again
+            log.exception("decision %s could not be released", pk)
+    return released
+
+
+def _apply(decision: Decision, *, by: User, now: datetime) -> list[Enforcement]:
+    effect = OUTCOMES[decision.outcome]
+    if not effect.sends:
+        return []
+    policy = decision.policy.code if decision.policy else ""
+    ordered = enforcement.order(
+        decision_id=decision.pk, account=decision.account, kind=effect.sends, by=by, now=now, until=decision.until,
+        scope=decision.scope, policy=policy, reason_code=decision.reason_code.code,
+    )  # fmt: skip
+    intake.record_standing(
+        decision.account, decision_id=decision.pk, risk_type=decision.risk_type, policy=policy, outcome=decision.outcome,
+        strikes=decision.policy.strikes if decision.policy and effect.strikes else 0, at=now, until=decision.until, by=by,
+    )  # fmt: skip
+    return [ordered]
+
+
+def _lift(decision: Decision, *, by: User, now: datetime) -> list[Enforcement]:
+    """Undo what a decision did: its measure, unless that ended by itself, and its strikes."""
+    first = Decision.objects.select_related(*PARTS).get(pk=decision.reverses_id)
+    effect = OUTCOMES[first.outcome]
+    ordered = []
+    if effect.reversal and (first.until is None or first.until > now):
+        parent = Enforcement.objects.filter(decision=first, kind=effect.sends).first()
+        ordered.append(
+            enforcement.order(
+                decision_id=decision.pk, account=first.account, kind=effect.reversal, by=by, now=now, scope=first.scope,
+                policy=first.policy.code if first.policy else "", reason_code=decision.reason_code.code, parent=parent,
+            )
+        )  # fmt: skip
+    if effect.sends:
+        intake.lift_standing(first.pk, by=by, now=now)
+    move(first, Decision.Status.REVERSED, ended_at=now)
+    audit.record(
+        Event.DECISION_REVERSED,
+        by=by,
+        of=first,
+        also=[*names(first), decision],
+        now=now,
+        reason_code=decision.reason_code.code,
+    )
+    return ordered
