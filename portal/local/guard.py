@@ -46,11 +46,11 @@ def main(data_dir: Path) -> None:
 
 
 def clear_up(data_dir: Path) -> None:
-    from portal.local.processes import Roll
+    from portal.local.processes import Roll, wait_until_gone
 
     roll = Roll.read(data_dir)
     supervisor = roll.processes.pop("supervisor", None)
-    if supervisor and supervisor.alive:
+    if supervisor and not wait_until_gone(supervisor, within=5):  # its pipe closes a moment before it is gone
         return
     roll.end_all()
     roll.write()

@@ -71,12 +71,12 @@ def end(process: Process, name: str = "", *, asked: bool = False) -> None:
         if not asked:  # a second SIGTERM would make a worker drop what it has in hand
             _send(process.pid, sign)
         asked = False
-        if _gone(process, within=patience):
+        if wait_until_gone(process, within=patience):
             break
         patience = 3.0
     if process.alive:
         _send(process.pid, signal.SIGKILL)
-        _gone(process, within=5.0)
+        wait_until_gone(process, within=5.0)
     if not process.alive:
         end_remains(process)
 
@@ -120,7 +120,7 @@ def _send(pid: int, sign: signal.Signals) -> None:
         return
 
 
-def _gone(process: Process, *, within: float) -> bool:
+def wait_until_gone(process: Process, *, within: float) -> bool:
     until = time.monotonic() + within
     while time.monotonic() < until:
         if not process.alive:
