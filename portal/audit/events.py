@@ -62,6 +62,7 @@ class Event(StrEnum):
     FINDING_RAISED = "finding.raised"
     KEY_ISSUED = "key.issued"
     KEY_RETIRED = "key.retired"
+    KINDS_PUBLISHED = "kinds.published"
     LIST_PUBLISHED = "list.published"
     POLICY_ACKNOWLEDGED = "policy.acknowledged"
     POLICY_PUBLISHED = "policy.published"

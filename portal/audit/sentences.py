@@ -94,6 +94,7 @@ SENTENCES: dict[Event, str] = {
     Event.FINDING_RAISED: "reported[ {kind} on] {account}[: {detail}]",
     Event.KEY_ISSUED: "issued {key}[ to {user}][ for {scopes}]",
     Event.KEY_RETIRED: "retired {key}[ of {user}]",
+    Event.KINDS_PUBLISHED: "published[ {changed}] kinds of signal",
     Event.LIST_PUBLISHED: "published {list}[ version {version}][ with {entries} entries]",
     Event.POLICY_ACKNOWLEDGED: "read {policy}[ version {version}]",
     Event.POLICY_PUBLISHED: "published {policy}[ version {version}]",
