@@ -35,9 +35,7 @@ def request_export(
     busy = Export.objects.filter(asked_by=by, status__in=[Export.Status.QUEUED, Export.Status.RUNNING]).count()
     if busy >= AT_ONCE:
         raise Refused(f"{busy} of your exports are still being made; wait for one to end, or cancel it.")
-    kept = privacy.keep(
-        privacy.subject_of_user(by), "export.purpose", purpose, data_class=VaultValue.DataClass.STAFF
-    )
+    kept = privacy.keep(privacy.subject_of_user(by), "export.purpose", purpose, data_class=VaultValue.DataClass.STAFF)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_current_xact_id()::text::bigint")
         horizon = cursor.fetchone()[0]
@@ -45,9 +43,14 @@ def request_export(
         asked_by=by, asked_at=now, purpose=kept.pk, formats=list(formats), filter={**chosen.echo, "horizon": horizon}
     )
     audit.record(
-        Event.EXPORT_REQUESTED, by=by, of=export, now=now, formats=list(formats), purpose=kept.commitment.hex(),
+        Event.EXPORT_REQUESTED,
+        by=by,
+        of=export,
+        now=now,
+        formats=list(formats),
+        purpose=kept.commitment.hex(),
         **({"filter": stated} if (stated := history.facts(chosen)) else {}),
-    )  # fmt: skip
+    )
     with connection.cursor() as cursor:
         cursor.execute("NOTIFY reeve_insight")
     return export
@@ -74,7 +77,13 @@ def finish_export(export: Export, *, now: datetime, path: str, rows: int, size: 
     )
     if moved:
         audit.record(
-            Event.EXPORT_DONE, by=User.objects.service("system"), of=export, now=now, rows=rows, bytes=size, sha256=sha256
+            Event.EXPORT_DONE,
+            by=User.objects.service("system"),
+            of=export,
+            now=now,
+            rows=rows,
+            bytes=size,
+            sha256=sha256,
         )
     return moved
 

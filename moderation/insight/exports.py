@@ -12,7 +12,7 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,8 +22,10 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
+from django.http import FileResponse
 
 from portal.audit.models import AuditEvent
+from portal.people.models import User
 from portal.people.permissions import Permission
 from portal.refusal import Refused
 
@@ -41,7 +43,7 @@ _TEXT = "convert_from(e.payload, 'UTF8')"
 # Cut out of the canonical text, whose keys are sorted: PostgreSQL cannot parse JSON that holds \u0000.
 _FACTS = (
     f"substr({_TEXT}, strpos({_TEXT}, '\"facts\":') + 8,"
-    f" strpos({_TEXT}, ',\"id\":\"' || e.id || '\",\"of\":') - strpos({_TEXT}, '\"facts\":') - 8)"
+    f' strpos({_TEXT}, \',"id":"\' || e.id || \'","of":\') - strpos({_TEXT}, \'"facts":\') - 8)'
 )
 COLUMNS = {
     "when": _TIME.format('e."when"'),
@@ -53,22 +55,24 @@ COLUMNS = {
     "case": f"substr({_SUBJECT.format('case')}, 6)",
     "decision": f"substr({_SUBJECT.format('decision')}, 10)",
     "policy": f"substr({_SUBJECT.format('policy')}, 8)",
-    "outcome": f"substring({_TEXT} FROM '\"outcome\":\"([a-z_]{{1,32}})\"')",
-    "reason_code": f"substring({_TEXT} FROM '\"reason_code\":\"([a-z_]{{1,32}})\"')",
+    "outcome": f'substring({_TEXT} FROM \'"outcome":"([a-z_]{{1,32}})"\')',
+    "reason_code": f'substring({_TEXT} FROM \'"reason_code":"([a-z_]{{1,32}})"\')',
     "subjects": safe_sql("array_to_string(e.subjects, ' ')"),
     "facts": safe_sql(_FACTS),
     "payload_sha256": "encode(e.payload_hash, 'hex')",
 }
-_ACCOUNT = "CASE WHEN a.id IS NULL THEN 'null' ELSE json_build_object('platform', a.platform, 'id', a.external_id)::text END"
+_ACCOUNT = (
+    "CASE WHEN a.id IS NULL THEN 'null' ELSE json_build_object('platform', a.platform, 'id', a.external_id)::text END"
+)
 _LINE = " || ".join(
     (
-        "'{\"event\":\"' || e.id",
-        "'\",\"when\":\"' || " + COLUMNS["when"],
-        "'\",\"written_at\":\"' || " + COLUMNS["written_at"],
-        "'\",\"actor\":' || to_json(coalesce(u.username, e.by))::text",
+        '\'{"event":"\' || e.id',
+        '\'","when":"\' || ' + COLUMNS["when"],
+        '\'","written_at":"\' || ' + COLUMNS["written_at"],
+        '\'","actor":\' || to_json(coalesce(u.username, e.by))::text',
         "',\"account\":' || " + _ACCOUNT,
-        "',\"payload_sha256\":\"' || " + COLUMNS["payload_sha256"],
-        "'\",\"payload\":' || " + _TEXT,
+        '\',"payload_sha256":"\' || ' + COLUMNS["payload_sha256"],
+        '\'","payload":\' || ' + _TEXT,
         "'}'",
     )
 )
@@ -225,9 +229,7 @@ def _beat(export: Export, *, clock: Callable[[], datetime], **progress: int) -> 
         raise Stopped
 
 
-def _zip(
-    export: Export, part: Path, paths: dict[str, Path], *, rows: int, clock: Callable[[], datetime]
-) -> Path:
+def _zip(export: Export, part: Path, paths: dict[str, Path], *, rows: int, clock: Callable[[], datetime]) -> Path:
     """Both forms and a note of what was asked, in one file."""
     about = {
         "what": "History of actions from the log of Reeve",
@@ -261,3 +263,79 @@ def _digest(path: Path, beat: Callable[[], None]) -> str:
             digest.update(block)
             beat()
     return digest.hexdigest()
+
+
+# --- Asking and showing ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What somebody asks for, checked."""
+
+    chosen: history.LogFilter
+    formats: list[str]
+    purpose: str
+
+
+def asked(given: Mapping[str, Any], *, wanted_by: User) -> Asked:
+    """Check a form or a call. Raises `Refused` (400) with the field and what it should be."""
+    unknown = set(given) - {*history.FIELDS, "format", "purpose", "csrfmiddlewaretoken"}
+    if unknown:
+        raise Refused(
+            f"{min(unknown)[:40]}: not a field of an export; they are format, purpose, {', '.join(history.FIELDS)}.",
+            status=400,
+        )
+    formats = given.get("format")
+    formats = [formats] if isinstance(formats, str) else formats
+    if not isinstance(formats, list) or not formats or not all(isinstance(kind, str) for kind in formats):
+        raise Refused("format: say at least one of jsonl and csv.", status=400)
+    if later := LATER_FORMATS.intersection(formats):
+        raise Refused(
+            f"format: {min(later)} comes with the bundles of a later version; ask for jsonl or csv.", status=400
+        )
+    if strange := set(formats) - set(FORMATS):
+        raise Refused(f"format: there is no form “{min(strange)[:20]}”; ask for jsonl or csv.", status=400)
+    purpose = given.get("purpose")
+    if not isinstance(purpose, str) or not purpose.strip() or len(purpose) > 500:
+        raise Refused(
+            "purpose: say in at most 500 characters what the copy is for; it is kept with the export.", status=400
+        )
+    return Asked(
+        history.read(given, wanted_by=wanted_by), [kind for kind in FORMATS if kind in formats], purpose.strip()
+    )
+
+
+def file_of(export: Export, *, now: datetime) -> FileResponse:
+    """The file as an answer, after the taking is written down."""
+    path = actions.download_export(export, by=export.asked_by, now=now)
+    kind = path.suffix.removeprefix(".")
+    return FileResponse(
+        path.open("rb"),
+        as_attachment=True,
+        filename=path.name,
+        content_type=FORMATS.get(kind, "application/zip"),
+        headers={"X-Content-Type-Options": "nosniff", "Digest": f"sha-256={export.sha256}"},
+    )
+
+
+def shown(export: Export) -> dict[str, Any]:
+    """An export as pages show it."""
+    total = export.total or 0
+    percent = 100 if export.status == Export.Status.DONE else min(99, 100 * export.done // total) if total else 0
+    echo = {key: value for key, value in export.filter.items() if key != "horizon"}
+    return {
+        "id": export.pk,
+        "state": export.status,
+        "formats": export.formats,
+        "asked_at": export.asked_at,
+        "done": export.done,
+        "total": export.total,
+        "percent": percent,
+        "size": export.size,
+        "sha256": export.sha256,
+        "detail": export.detail,
+        "filter": history.in_words(history.LogFilter(echo)) or "everything you may see",
+        "running": export.status in (Export.Status.QUEUED, Export.Status.RUNNING),
+        "file": export.status == Export.Status.DONE and bool(export.path),
+        "ended_at": export.ended_at,
+    }

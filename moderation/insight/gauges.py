@@ -24,7 +24,12 @@ def gauges() -> bytes:
     """The gauges in Prometheus' text format: `reeve_queue_waiting`, `reeve_queue_late_seconds`, `reeve_outbox_*`."""
     registry = CollectorRegistry()
     waiting = Gauge("reeve_queue_waiting", "Cases waiting, exact up to 10,000.", ["queue"], registry=registry)
-    late = Gauge("reeve_queue_late_seconds", "Seconds the first due case is late; negative: time left.", ["queue"], registry=registry)
+    late = Gauge(
+        "reeve_queue_late_seconds",
+        "Seconds the first due case is late; negative: time left.",
+        ["queue"],
+        registry=registry,
+    )
     actions = Gauge("reeve_outbox_actions", "Actions not yet in a final state.", ["state"], registry=registry)
     oldest = Gauge("reeve_outbox_oldest_seconds", "Age of the oldest such action.", ["state"], registry=registry)
     with connection.cursor() as cursor:

@@ -119,7 +119,9 @@ def _types(given: Any) -> tuple[str, ...]:
     for name in names:
         if not isinstance(name, str) or (name not in known and name not in {kind.partition(".")[0] for kind in known}):
             raise Refused("type: not a kind of event; see the list on the log page.", status=400)
-    return tuple(sorted({str(kind) for kind in known for name in names if kind in (name,) or kind.startswith(name + ".")}))
+    return tuple(
+        sorted({str(kind) for kind in known for name in names if kind in (name,) or kind.startswith(name + ".")})
+    )
 
 
 def _text(given: Any, field: str) -> str:
@@ -130,6 +132,7 @@ def _text(given: Any, field: str) -> str:
 
 def in_words(chosen: LogFilter) -> str:
     """The filter as people read it: "from 2026-11-20, actor ada"."""
+
     def say(value: Any) -> str:
         return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 

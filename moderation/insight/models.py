@@ -84,7 +84,9 @@ class Export(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["asked_by", "-asked_at"], name="export_of_person"),  # reader: the exports page
-            models.Index(fields=["asked_at"], condition=Q(status__in=["queued", "running"]), name="export_to_do"),  # reader: worker and sweep
+            models.Index(
+                fields=["asked_at"], condition=Q(status__in=["queued", "running"]), name="export_to_do"
+            ),  # reader: worker and sweep
         ]
 
     def __str__(self) -> str:

@@ -57,9 +57,7 @@ def period(given: Mapping[str, str], *, now: datetime, zone: tzinfo) -> Period:
     if name not in PRESETS:
         raise Refused("The time range is one of today, 7d, 28d, or two days as from and to.", status=400)
     words, days = PRESETS[name]
-    return Period(
-        datetime.combine(local.date() - timedelta(days=days), time(0), zone), _next_hour(local), name, words
-    )
+    return Period(datetime.combine(local.date() - timedelta(days=days), time(0), zone), _next_hour(local), name, words)
 
 
 def day(text: str) -> date:

@@ -109,13 +109,18 @@ FLOWS: dict[str, str] = {
         SELECT date_trunc('hour', e.settled_at), c.lane, q.slug, e.backend_id || ' ' || e.status, count(*)
           FROM moderation_enforcement e JOIN moderation_decision d ON d.id = e.decision_id
           JOIN moderation_case c ON c.id = d.case_id JOIN moderation_queue q ON q.id = d.queue_id
-         WHERE e.settled_at >= %(start)s AND e.settled_at < %(end)s GROUP BY 1, 2, 3, 4""",
+         WHERE e.settled_at >= %(start)s AND e.settled_at < %(end)s
+           AND e.status IN ('applied', 'skipped', 'superseded', 'cancelled', 'moot') GROUP BY 1, 2, 3, 4""",
 }
 
 AGES = (("under 1 h", 1), ("1–4 h", 4), ("4–12 h", 12), ("12–24 h", 24), ("over 24 h", None))
-_AGE = "CASE " + " ".join(
-    f"WHEN c.opened_at > %(now)s - interval '{limit} hours' THEN '{words}'" for words, limit in AGES if limit
-) + f" ELSE '{AGES[-1][0]}' END"  # fmt: skip
+_AGE = (
+    "CASE "
+    + " ".join(
+        f"WHEN c.opened_at > %(now)s - interval '{limit} hours' THEN '{words}'" for words, limit in AGES if limit
+    )
+    + f" ELSE '{AGES[-1][0]}' END"
+)
 
 # One look at the open cases, then its sums; one look at the actions that are not settled.
 STOCK = f"""

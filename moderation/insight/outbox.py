@@ -1,0 +1,132 @@
+"""What is on its way to the platforms? One page of actions with their attempts, and the state of each backend."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Min, Q, QuerySet
+from django.urls import reverse
+
+from moderation.enforcement.models import Attempt, Backend, Enforcement
+from portal import cursor
+from portal.people.models import User
+from portal.people.permissions import Permission
+from portal.wording import plain, span
+
+PAGE = 50
+AGES = {
+    "1h": ("over 1 h", timedelta(hours=1)),
+    "4h": ("over 4 h", timedelta(hours=4)),
+    "24h": ("over 24 h", timedelta(hours=24)),
+}
+COLUMNS = (
+    "id",
+    "kind",
+    "status",
+    "scope",
+    "until",
+    "ordered_at",
+    "next_attempt_at",
+    "settled_at",
+    "attempts",
+    "detail",
+    "backend_id",
+    "seq",
+    "parent_id",
+    "account__platform",
+    "account__external_id",
+    "decision__case_id",
+)
+TONES = {"applied": "ok", "stopped": "danger", "unsure": "warn", "retrying": "warn"}
+
+
+def visible_to(user: User) -> QuerySet[Enforcement]:
+    """Actions this person may know of: those of cases in their lanes."""
+    return Enforcement.objects.filter(decision__case__lane__in=user.lanes)
+
+
+def page_of(user: User, given: Mapping[str, str], *, now: datetime) -> tuple[list[dict[str, Any]], str | None]:
+    """One page of actions, newest first, of the state, backend and age asked for, with their attempts."""
+    found = visible_to(user)
+    state = given.get("state", "")
+    if state == "open":
+        found = found.filter(status__in=Enforcement.OPEN)
+    elif state in Enforcement.Status.values:
+        found = found.filter(status=state)
+    if backend := given.get("backend"):
+        found = found.filter(backend=backend)
+    if given.get("age") in AGES:
+        found = found.filter(ordered_at__lte=now - AGES[given["age"]][1])
+    if mark := given.get("cursor"):
+        when, pk = cursor.decode(mark, datetime, UUID)
+        found = found.filter(Q(ordered_at__lt=when) | Q(ordered_at=when, pk__lt=pk), ordered_at__lte=when)
+    page = list(found.order_by("-ordered_at", "-id").values(*COLUMNS)[: PAGE + 1])
+    after = cursor.encode(page[PAGE - 1]["ordered_at"], page[PAGE - 1]["id"]) if len(page) > PAGE else None
+    return _rows(user, page[:PAGE], now=now), after
+
+
+def one(user: User, pk: UUID, *, now: datetime) -> dict[str, Any]:
+    """One action as the page shows it."""
+    return _rows(user, list(visible_to(user).filter(pk=pk).values(*COLUMNS)), now=now)[0]
+
+
+def backends(user: User, *, now: datetime) -> list[dict[str, Any]]:
+    """Each backend with its switch, and how many actions are not settled and since when."""
+    counts: dict[str, dict[str, Any]] = {
+        row["backend"]: row
+        for row in visible_to(user)
+        .open()
+        .values("backend")
+        .annotate(n=Count("pk"), oldest=Min("ordered_at"), stopped=Count("pk", filter=Q(status="stopped")))
+    }
+    rows = []
+    for backend in Backend.objects.select_related("paused_by").order_by("name"):
+        mine = counts.get(backend.name, {"n": 0, "oldest": None, "stopped": 0})
+        state, tone = "applying", "ok"
+        if backend.paused_at:
+            state, tone = f"paused by {backend.paused_by}", "danger"
+        elif backend.open_until and backend.open_until > now:
+            state, tone = "not answering; tried again soon", "warn"
+        rows.append(
+            {
+                "name": backend.name,
+                "state": state,
+                "tone": tone,
+                "paused": backend.paused_at is not None,
+                "why": backend.paused_why,
+                "n": mine["n"],
+                "stopped": mine["stopped"],
+                "oldest": span(now - mine["oldest"]) if mine["oldest"] else "",
+            }
+        )
+    return rows
+
+
+def _rows(user: User, page: list[dict[str, Any]], *, now: datetime) -> list[dict[str, Any]]:
+    tries: dict[UUID, list[Attempt]] = defaultdict(list)
+    for attempt in Attempt.objects.filter(enforcement__in=[row["id"] for row in page]).order_by("number"):
+        tries[attempt.enforcement_id].append(attempt)
+    return [_row(user, row, tries[row["id"]], now=now) for row in page]
+
+
+def _row(user: User, row: dict[str, Any], tries: list[Attempt], *, now: datetime) -> dict[str, Any]:
+    platform, external_id = row["account__platform"], row["account__external_id"]
+    reads = user.may(Permission.ACCOUNT_READ)
+    return {
+        **row,
+        "tries": tries,
+        "tone": TONES.get(row["status"], ""),
+        "state": plain(row["status"]),
+        "words": plain(row["kind"]),
+        "account": f"{platform} {external_id}",
+        "stands": row["status"] in (Enforcement.Status.STOPPED, Enforcement.Status.UNSURE),
+        "account_url": reverse("account", args=[platform, external_id]) if reads else "",
+        "case_url": reverse("case", args=[row["decision__case_id"]]) if user.may(Permission.CASE_READ) else "",
+        "again": f"next try in {span(row['next_attempt_at'] - now)}"
+        if row["status"] == "retrying" and row["next_attempt_at"] > now
+        else "",
+    }

@@ -1,0 +1,244 @@
+"""What does a lead, an auditor see? Dashboards with the rows behind them, the log, and exports of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from moderation.cases.models import Queue
+from portal.answer import answer
+from portal.audit.canonical import payload_hash
+from portal.audit.events import Event
+from portal.audit.sentences import SENTENCES
+from portal.people.models import User
+from portal.people.permissions import Permission, requires
+from portal.privacy import actions as privacy
+
+from . import actions, dashboards, exports, history, naming, own, periods, rows, tiles
+from .cells import csv_text
+from .models import Export
+
+LOG_PAGE = 50
+
+
+# --- Dashboards -----------------------------------------------------------------------------------------------------
+
+
+def _scope(request: HttpRequest) -> tuple[User, periods.Period, Queue | None, Any]:
+    user: User = request.user  # type: ignore[assignment]
+    now = timezone.now()
+    given = {key: str(value) for key, value in request.GET.items()}
+    period = periods.period(given, now=now, zone=timezone.get_current_timezone())
+    slug = request.GET.get("queue")
+    queue = get_object_or_404(Queue.objects.visible_to(user), slug=slug) if slug else None
+    return user, period, queue, now
+
+
+@requires(Permission.DASHBOARD_READ, Permission.DASHBOARD_OWN)
+@require_GET
+def dashboard(request: HttpRequest) -> HttpResponse:
+    """The board of the team, or for who may not see it, of one's own work."""
+    user, period, queue, now = _scope(request)
+    around = {"period": period, "presets": periods.PRESETS, "queue": queue}
+    if not user.may(Permission.DASHBOARD_READ):
+        return render(request, "insight/own.html", {**around, "own": own.own_work(user, period), "as_of": now})
+    shown = dashboards.board(user, period, queue=queue, now=now)
+    tables = {slug: make(shown, now=now) for slug, make in tiles.TABLES.items()}
+    query = period.query + (f"&queue={queue.slug}" if queue else "")
+    context = {
+        "headline": tiles.headline(shown, user=user, now=now),
+        "tables": tables,
+        "queues": shown.queues,
+        "as_of": shown.as_of,
+        "flow": tiles.flow_chart(shown, tables["flow"], f"flow/?{query}&format=csv"),
+        "ages": tiles.age_bars(tables["ages"]),
+        "backends": dashboards.backends(shown, now=now),
+        "query": query,
+    }
+    return render(request, "insight/dashboard.html", around | context)
+
+
+@requires(Permission.DASHBOARD_READ)
+@require_GET
+def dashboard_tile(request: HttpRequest, tile: str) -> HttpResponse:
+    """One tile as a table, or as CSV."""
+    if tile not in tiles.TABLES:
+        raise Http404
+    user, period, queue, now = _scope(request)
+    shown = dashboards.board(user, period, queue=queue, now=now)
+    table = tiles.TABLES[tile](shown, now=now)
+    if request.GET.get("format") == "csv":
+        return _csv(
+            f"{tile}-{period.start:%Y-%m-%d}", table.columns, ([cell.plain for cell in row] for row in table.rows)
+        )
+    query = period.query + (f"&queue={queue.slug}" if queue else "")
+    context = {
+        "table": table,
+        "period": period,
+        "presets": periods.PRESETS,
+        "queue": queue,
+        "as_of": shown.as_of,
+        "query": query,
+    }
+    return render(request, "insight/tile.html", context)
+
+
+@requires(Permission.DASHBOARD_READ, Permission.DASHBOARD_OWN)
+@require_GET
+def dashboard_rows(request: HttpRequest, what: str) -> HttpResponse:
+    """The rows behind a number."""
+    user, period, queue, now = _scope(request)
+    if what not in rows.LISTINGS or (what not in rows.OWN and not user.may(Permission.DASHBOARD_READ)):
+        raise Http404
+    queues = [queue] if queue else list(Queue.objects.visible_to(user))
+    given = {key: str(value) for key, value in request.GET.items()}
+    listing = rows.LISTINGS[what](rows.Cut(user, period, queues, given, now))
+    if request.GET.get("format") == "csv":
+        return _csv(what, listing.columns, ([cell.plain for cell in row] for row in listing.rows))
+    query = request.GET.copy()
+    query.pop("cursor", None)
+    context = {
+        "listing": listing,
+        "period": period,
+        "queue": queue,
+        "first": "cursor" not in request.GET,
+        "query": query.urlencode(),
+    }
+    return render(request, "insight/rows.html", context)
+
+
+def _csv(name: str, columns: Iterable[str], lines: Iterable[Iterable[Any]]) -> HttpResponse:
+    text = csv_text(list(columns), [list(line) for line in lines])
+    return HttpResponse(
+        text,
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="reeve-{name}.csv"'},
+    )
+
+
+# --- The log --------------------------------------------------------------------------------------------------------
+
+
+@requires(Permission.AUDIT_READ)
+@require_GET
+def log(request: HttpRequest) -> HttpResponse:
+    """The log, newest first, as filtered; reading it is told too."""
+    user: User = request.user  # type: ignore[assignment]
+    now = timezone.now()
+    chosen = history.read(request.GET.dict(), wanted_by=user)
+    actions.view_log(chosen, by=user, now=now)
+    found = chosen.events(user)
+    mark = request.GET.get("cursor", "")
+    page, after = naming.page_of(found, mark, size=LOG_PAGE)
+    context = {
+        "lines": naming.lines(page, viewer=user, now=now),
+        "next": after,
+        "first": not mark,
+        "chosen": chosen,
+        "kinds": naming.KINDS_OF_EVENTS,
+        "events": [str(event) for event in Event],
+        "echo": chosen.echo,
+    }
+    return render(request, "insight/log.html", context)
+
+
+@requires(Permission.AUDIT_READ)
+@require_GET
+def event(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """One event: its sentence, its facts, its exact bytes."""
+    user: User = request.user  # type: ignore[assignment]
+    now = timezone.now()
+    chosen = history.read({}, wanted_by=user)
+    found = get_object_or_404(chosen.events(user), pk=pk)
+    actions.view_log(chosen, by=user, now=now)
+    payload = bytes(found.payload)
+    context = {
+        "line": naming.lines([found], viewer=user, now=now)[0],
+        "event": found,
+        "payload": payload.decode(),
+        "facts": naming.facts_of(json.loads(payload)["facts"]),
+        "hash": bytes(found.payload_hash).hex(),
+        "whole": payload_hash(payload) == bytes(found.payload_hash),
+        "known": found.type in SENTENCES,
+    }
+    return render(request, "insight/event.html", context)
+
+
+# --- Exports --------------------------------------------------------------------------------------------------------
+
+
+@requires(Permission.EXPORT_MAKE)
+@require_http_methods(["GET", "POST"])
+def exports_page(request: HttpRequest) -> HttpResponse:
+    """My exports and the form for the next; a POST asks for one."""
+    user: User = request.user  # type: ignore[assignment]
+    if request.method == "POST":
+        asked = exports.asked(request.POST.dict() | {"format": request.POST.getlist("format")}, wanted_by=user)
+        export = actions.request_export(
+            asked.chosen, formats=asked.formats, purpose=asked.purpose, by=user, now=timezone.now()
+        )
+        return answer(
+            request,
+            "insight/exports.html#mine",
+            to="exports",
+            say="The export is being made.",
+            mine=_mine(user),
+            new=export,
+        )
+    given = {key: value for key, value in request.GET.items() if key in history.FIELDS}
+    context = {
+        "mine": _mine(user),
+        "given": given,
+        "events": [str(event) for event in Event],
+        "kinds": naming.KINDS_OF_EVENTS,
+    }
+    return render(request, "insight/exports.html", context)
+
+
+@requires(Permission.EXPORT_MAKE)
+@require_GET
+def export(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """One export with its progress; asked again every second while it is being made."""
+    found = _own(request, pk)
+    context = {"export": exports.shown(found), "purpose": privacy.open_value(found.purpose)}
+    template = "insight/export.html#progress" if getattr(request, "htmx", False) else "insight/export.html"
+    return render(request, template, context)
+
+
+@requires(Permission.EXPORT_MAKE)
+@require_POST
+def export_cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Stop it."""
+    found = _own(request, pk)
+    actions.cancel_export(found, by=found.asked_by, now=timezone.now())
+    found.refresh_from_db()
+    return answer(
+        request,
+        "insight/export.html#progress",
+        to="exports",
+        say="The export is cancelled.",
+        export=exports.shown(found),
+    )
+
+
+@requires(Permission.EXPORT_MAKE)
+@require_GET
+def export_file(request: HttpRequest, pk: UUID) -> FileResponse:
+    """The file itself; taking it is told first."""
+    return exports.file_of(_own(request, pk), now=timezone.now())
+
+
+def _own(request: HttpRequest, pk: UUID) -> Export:
+    return get_object_or_404(Export.objects.select_related("asked_by").filter(asked_by=request.user), pk=pk)
+
+
+def _mine(user: User) -> list[dict[str, Any]]:
+    found = Export.objects.filter(asked_by=user).order_by("-asked_at")[:50]
+    return [exports.shown(export) for export in found]
