@@ -27,6 +27,15 @@ QUEUES = ("intake", "scoring", "cases", "decisions", "enforcement", "insight", "
 VISIBILITY = {"visibility_timeout": 300}  # the shortest of any app on a broker wins, so all say the same
 
 TIMETABLE: dict[str, dict[str, Any]] = {
+    "take-new": {"task": "moderation.cases.tasks.take_new", "schedule": 15.0, "options": {"expires": 15}},
+    "return-expired": {"task": "moderation.cases.tasks.return_expired", "schedule": 10.0, "options": {"expires": 10}},
+    "release-due": {"task": "moderation.decisions.tasks.release_due", "schedule": 10.0, "options": {"expires": 10}},
+    "meet-deadlines": {
+        "task": "moderation.decisions.tasks.meet_deadlines",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "sweep-actions": {"task": "moderation.enforcement.tasks.sweep", "schedule": 15.0, "options": {"expires": 15}},
     "sweep-exports": {"task": "moderation.insight.tasks.sweep_exports", "schedule": 5.0, "options": {"expires": 5}},
     "count-hours": {"task": "moderation.insight.tasks.count_hours", "schedule": 60.0, "options": {"expires": 60}},
     "recount-hours": {"task": "moderation.insight.tasks.recount_hours", "schedule": 600.0, "options": {"expires": 600}},
