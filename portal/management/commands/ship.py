@@ -1,0 +1,26 @@
+"""How do the shipped settings get into a new installation? Queues, workflows, policies, strategies; again after an upgrade."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import transaction
+from django.utils import timezone
+
+from moderation.cases import actions as cases
+from moderation.decisions import actions as decisions
+from moderation.enforcement import actions as enforcement
+from portal.people.models import User
+from risk.intake import actions as intake
+from risk.strategy import actions as strategy
+
+
+class Command(BaseCommand):
+    help = "Puts the shipped settings into the database; what is there already stays as it is."
+
+    @transaction.atomic
+    def handle(self, *_arguments: Any, **_options: Any) -> None:
+        by, now = User.objects.service("system"), timezone.now()
+        for room in (intake, strategy, decisions, cases, enforcement):
+            room.ship(by=by, now=now)
