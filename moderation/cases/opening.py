@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -87,7 +88,7 @@ def open_case(
     """Open a case in a queue, or join the one that is open in its lane."""
     assert lane == queue.lane
     want = Want(account.pk, queue, risk_type, score, score.urgency if score else 0, score is None, why, opened_by, now)
-    entries = _open_or_join([want], now=now)
+    entries = _open_or_join([want], now=now, rests=lambda *_: False)
     audit.record_many(entries, by=by, now=now)
     return Case.objects.select_related("account", "queue").get(pk=entries[0][1].pk)
 
@@ -151,12 +152,13 @@ def _of_signals(signals: list[Signal], rules: tuple[Route, ...], queues: dict[st
     return wants
 
 
-def _open_or_join(wants: list[Want], *, now: datetime) -> list[Any]:
+def _open_or_join(wants: list[Want], *, now: datetime, rests: Callable[..., bool] | None = None) -> list[Any]:
     """Open or join, strongest first; returns the events to record, one per want that did something."""
     accounts = Account.objects.in_bulk({want.account for want in wants})
     standing = Case.objects.open().filter(account__in=accounts).select_related("queue").select_for_update(of=("self",))
     open_cases = {(case.account_id, case.lane): case for case in standing}
     rested = _ended(accounts.keys(), now=now)
+    rests = rests or partial(_rests, now=now)
     fresh: dict[tuple[UUID, str], Case] = {}
     entries: list[Any] = []
     for want in sorted(wants, key=lambda want: (-want.urgency, want.at)):
@@ -167,7 +169,7 @@ def _open_or_join(wants: list[Want], *, now: datetime) -> list[Any]:
         elif case := fresh.get(place):
             case.must_review |= want.must_review
             case.due_at = min(case.due_at, _due(want))
-        elif want.opens and not _rests(want, accounts[want.account], rested.get(place, ()), now=now):
+        elif want.opens and not rests(want, accounts[want.account], rested.get(place, ())):
             fresh[place] = _new(want, accounts[want.account], now=now)
     Case.objects.bulk_create(fresh.values())
     for case in fresh.values():

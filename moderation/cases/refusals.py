@@ -28,7 +28,7 @@ def claim(
     case: Case,
     *,
     by: User,
-    now: datetime,
+    now: datetime | None = None,
     held: Sequence[int] = (),
     at_once: int = 1,
     unread: str = "",

@@ -1,0 +1,101 @@
+"""How does a test come by a case or a decision? It walks the real actions."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+_numbers = itertools.count(1)
+
+# What somebody says who decides a case of each of these types, well formed and without a second person.
+WORDS: dict[str, dict[str, Any]] = {
+    "spam": {"outcome": "warn", "reason_code": "bulk_messages"},
+    "fake_account": {"outcome": "label", "reason_code": "part_of_group"},
+    "underage": {"outcome": "restrict", "reason_code": "ask_age", "scope": "minor_mode"},
+}
+BAN = {"outcome": "ban", "reason_code": "deceptive_link", "note": "sells codes behind a page that copies a bank"}
+
+
+def ship_settings(*, now: datetime = NOON) -> None:
+    """The shipped queues, workflows, policies, reason codes and strategies; twice is once."""
+    from moderation.cases import actions as cases
+    from moderation.decisions import actions as decisions
+    from moderation.enforcement import actions as enforcement
+    from portal.people.models import User
+    from risk.strategy.models import Strategy
+
+    system = User.objects.service("system")
+    cases.ship(by=system, now=now)
+    decisions.ship(by=system, now=now)
+    enforcement.ship(by=system, now=now)
+    for risk_type in ("spam", "fake_account", "bullying", "account_takeover"):
+        Strategy.objects.get_or_create(risk_type=risk_type, defaults={"title": risk_type.replace("_", " ").capitalize()})
+    Strategy.objects.get_or_create(risk_type="underage", defaults={"title": "Underage", "lane": "minors"})
+
+
+def make_row_account(*, external_id: str = "", lang: str = "en", now: datetime = NOON, **attributes: Any) -> Any:
+    """An account as intake would write it, without a signal behind it."""
+    from risk.intake.models import Account
+
+    number = next(_numbers)
+    return Account.objects.create(
+        platform="main", external_id=external_id or f"t{number}", lang=lang, first_seen_at=now, last_seen_at=now,
+        attributes=attributes, attributes_at=now,
+    )  # fmt: skip
+
+
+def make_score(account: Any, *, risk_type: str = "spam", shown: int = 60, model: str = "", now: datetime = NOON) -> Any:
+    """A score as scoring would write it, with one reason; the older one of its type is no longer the latest."""
+    from risk.scoring.models import Reason, Score
+
+    severity = {"spam": 6, "fake_account": 6, "bullying": 9, "account_takeover": 9}.get(risk_type, 0)
+    Score.objects.filter(account=account, risk_type=risk_type, model=model, latest=True).update(latest=False)
+    score = Score.objects.create(
+        account=account, risk_type=risk_type, model=model, raw=shown, shown=shown, band="review", urgency=severity * shown, at=now,
+        snapshot=account.attributes, snapshot_digest=b"\0" * 32, opens=shown >= 50,
+    )  # fmt: skip
+    if not model:
+        Reason.objects.create(
+            score=score, position=1, rule="some_rule", group="content", title="posts a lot", points=shown, before_cap=shown
+        )
+    return score
+
+
+def make_case(
+    *, at: str = "waiting", by: Any = None, risk_type: str = "spam", shown: int = 60, queue: str = "", account: Any = None,
+    now: datetime = NOON, lang: str = "en", **attributes: Any,
+) -> Any:  # fmt: skip
+    """A case in its queue, or (`at="claimed"`) held by somebody."""
+    from moderation.cases import actions, catalogue, routing
+    from moderation.cases.models import Queue
+    from portal.people.models import User
+
+    ship_settings(now=now)
+    account = account or make_row_account(lang=lang, now=now, **attributes)
+    score = make_score(account, risk_type=risk_type, shown=shown, now=now) if risk_type else None
+    slug = queue or routing.route(catalogue.routes(), routing.Facts(risk_type=risk_type or None)).to
+    line = Queue.objects.get(slug=slug)
+    case = actions.open_case(
+        account, queue=line, lane=line.lane, risk_type=risk_type, score=score, why="posts a lot", opened_by="score",
+        by=User.objects.service("system"), now=now,
+    )  # fmt: skip
+    return case if at == "waiting" else actions.claim(case, by=by, now=now, limits=False)
+
+
+def make_decision(*, at: str = "held", by: Any, case: Any = None, now: datetime = NOON, **word: Any) -> Any:
+    """A decision by somebody: `proposed` (a ban), `held` in its undo window, or `released`."""
+    from moderation.decisions import actions
+
+    case = case or make_case(at="claimed", by=by, now=now)
+    word = word or (BAN if at == "proposed" else WORDS[case.risk_type])
+    return actions.decide(
+        case, by=by, now=now, version=case.version, request_key=f"key-{next(_numbers)}",
+        undo_seconds=0 if at == "released" else 10, **word,
+    )  # fmt: skip
+
+
+def later(**some: float) -> datetime:
+    """A time after noon: `later(minutes=5)`."""
+    return NOON + timedelta(**some)
