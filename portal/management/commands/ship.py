@@ -1,4 +1,4 @@
-"""How do the shipped settings get into a new installation? Queues, workflows, policies, strategies; again after an upgrade."""
+"""How do the shipped settings get into a new installation? Queues, workflows, policies, strategies; idempotent."""
 
 from __future__ import annotations
 
