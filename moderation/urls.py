@@ -4,33 +4,59 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from moderation.insight import api as insight_api
-from moderation.insight import outbox_views, settings_views
-from moderation.insight import views as insight
+from moderation.cases import api as cases_api
+from moderation.decisions import api as decisions_api
+from moderation.desk import case_views, views
 
-urlpatterns: list[URLPattern | URLResolver] = []
-
-# --- insight: dashboards, the log, exports, the outbox, settings to read
-urlpatterns += [
-    path("dashboards/", insight.dashboard, name="dashboard"),
-    path("dashboards/rows/<slug:what>/", insight.dashboard_rows, name="dashboard-rows"),
-    path("dashboards/<slug:tile>/", insight.dashboard_tile, name="dashboard-tile"),
-    path("log/", insight.log, name="log"),
-    path("log/<uuid:pk>/", insight.event, name="event"),
-    path("exports/", insight.exports_page, name="exports"),
-    path("exports/<uuid:pk>/", insight.export, name="export"),
-    path("exports/<uuid:pk>/cancel/", insight.export_cancel, name="export-cancel"),
-    path("exports/<uuid:pk>/file/", insight.export_file, name="export-file"),
-    path("outbox/", outbox_views.outbox_page, name="outbox"),
-    path("outbox/<uuid:pk>/retry/", outbox_views.retry, name="enforcement-retry"),
-    path("outbox/<uuid:pk>/skip/", outbox_views.skip, name="enforcement-skip"),
-    path("outbox/backends/<slug:name>/pause/", outbox_views.pause, name="backend-pause"),
-    path("outbox/backends/<slug:name>/resume/", outbox_views.resume, name="backend-resume"),
-    path("settings/queues/", settings_views.queues, name="queues"),
-    path("settings/policies/", settings_views.policies, name="policies"),
-    path("settings/strategies/", settings_views.strategies, name="strategies"),
-    path("api/v1/exports", insight_api.ask, name="api-exports"),
-    path("api/v1/exports/<uuid:pk>", insight_api.look, name="api-export"),
-    path("api/v1/exports/<uuid:pk>/cancel", insight_api.cancel, name="api-export-cancel"),
-    path("api/v1/exports/<uuid:pk>/file", insight_api.fetch, name="api-export-file"),
+# The desk: pages where cases are worked, one POST per verb.
+desk = [
+    path("", views.desk, name="desk"),
+    path("start/", views.start, name="desk-start"),
+    path("queues/<slug:slug>/", views.queue, name="queue"),
+    path("queues/<slug:slug>/claim/", views.queue_claim, name="queue-claim"),
+    path("cases/<int:pk>/", case_views.case, name="case"),
+    path("cases/<int:pk>/claim/", case_views.case_claim, name="case-claim"),
+    path("cases/<int:pk>/extend/", case_views.case_extend, name="case-extend"),
+    path("cases/<int:pk>/release/", case_views.case_release, name="case-release"),
+    path("cases/<int:pk>/skip/", case_views.case_skip, name="case-skip"),
+    path("cases/<int:pk>/escalate/", case_views.case_escalate, name="case-escalate"),
+    path("cases/<int:pk>/wait/", case_views.case_wait, name="case-wait"),
+    path("cases/<int:pk>/hand-off/", case_views.case_hand_off, name="case-hand-off"),
+    path("cases/<int:pk>/danger/", case_views.case_danger, name="case-danger"),
+    path("cases/<int:pk>/draft/", case_views.case_draft, name="case-draft"),
+    path("cases/<int:pk>/annotate/", case_views.case_annotate, name="case-annotate"),
+    path("cases/<int:pk>/reassign/", case_views.case_reassign, name="case-reassign"),
+    path("cases/<int:pk>/decide/", case_views.case_decide, name="case-decide"),
+    path("decisions/<uuid:pk>/undo/", case_views.decision_undo, name="decision-undo"),
+    path("decisions/<uuid:pk>/approve/", case_views.decision_approve, name="decision-approve"),
+    path("decisions/<uuid:pk>/decline/", case_views.decision_decline, name="decision-decline"),
+    path("decisions/<uuid:pk>/reverse/", case_views.decision_reverse, name="decision-reverse"),
+    path("approvals/", case_views.approvals, name="approvals"),
+    path("accounts/<str:platform>/<path:external_id>/", views.account, name="account"),
+    path("search/", views.search, name="search"),
+    path("profile/", views.profile, name="profile"),
+    path("policies/<str:code>/read/", views.policy_read, name="policy-read"),
 ]
+
+# Cases, for programs.
+cases = [
+    path("api/v1/queues", cases_api.queues, name="api-queues"),
+    path("api/v1/queues/<slug:slug>/claim", cases_api.claim_next, name="api-queue-claim"),
+    path("api/v1/cases", cases_api.cases, name="api-cases"),
+    path("api/v1/cases/<int:pk>", cases_api.case, name="api-case"),
+    path("api/v1/cases/<int:pk>/claim", cases_api.claim, name="api-case-claim"),
+    path("api/v1/cases/<int:pk>/release", cases_api.release, name="api-case-release"),
+    path("api/v1/cases/<int:pk>/skip", cases_api.skip, name="api-case-skip"),
+    path("api/v1/cases/<int:pk>/escalate", cases_api.escalate, name="api-case-escalate"),
+]
+
+# Decisions, for programs.
+decisions = [
+    path("api/v1/policies", decisions_api.policies, name="api-policies"),
+    path("api/v1/cases/<int:pk>/decisions", decisions_api.decide, name="api-case-decide"),
+    path("api/v1/decisions/<uuid:pk>/undo", decisions_api.undo, name="api-decision-undo"),
+    path("api/v1/decisions/<uuid:pk>/approval", decisions_api.approval, name="api-decision-approval"),
+    path("api/v1/decisions/<uuid:pk>/reversal", decisions_api.reversal, name="api-decision-reversal"),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [*cases, *decisions, *desk]
