@@ -1,4 +1,4 @@
-"""What did somebody really write? Hostile text cut into segments: plain text, invisible characters named, links made harmless."""
+"""What did somebody really write? Text in segments: plain, invisible characters named, links made harmless."""
 
 from __future__ import annotations
 
@@ -26,7 +26,24 @@ _LINK = re.compile(
     """
 )
 _SCHEME = re.compile(r"(?i)^([a-z][a-z0-9+.-]{1,20}):(//)?")
-_LINKING = {"http", "https", "ftp", "ftps", "ws", "wss", "mailto", "tel", "sms", "javascript", "data", "vbscript", "file", "blob", "intent", "market"}
+_LINKING = {
+    "http",
+    "https",
+    "ftp",
+    "ftps",
+    "ws",
+    "wss",
+    "mailto",
+    "tel",
+    "sms",
+    "javascript",
+    "data",
+    "vbscript",
+    "file",
+    "blob",
+    "intent",
+    "market",
+}
 # Characters that hide, turn around or imitate nothing: drawn as their code point.
 _BLANKS = {0x00A0, 0x115F, 0x1160, 0x2800, 0x3000, 0x3164, 0xFFA0, 0xFFFC, 0xFFFD}
 
@@ -44,7 +61,13 @@ def segments(text: str) -> list[Segment]:
         position = match.end()
     found += _marked(cut[position:])
     if len(text) > LONGEST:
-        found.append({"kind": "mark", "text": f"{len(text) - LONGEST} more characters", "name": "not shown: the text is too long"})
+        found.append(
+            {
+                "kind": "mark",
+                "text": f"{len(text) - LONGEST} more characters",
+                "name": "not shown: the text is too long",
+            }
+        )
     return found
 
 

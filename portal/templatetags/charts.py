@@ -1,4 +1,4 @@
-"""How does a figure look? Charts as SVG made on the server: classes only, sized in percent, each with its table twin."""
+"""How does a figure look? Charts as SVG made on the server: classes only, sized in percent, with a table twin."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ def _frame(chart: Mapping[str, Any], top: float) -> dict[str, Any]:
         "labels": _labels(labels, width),
         "series": series,
         "rows": [
-            {"label": label, "values": [_said(one["values"][index], chart) for one in series]} for index, label in enumerate(labels)
+            {"label": label, "values": [_said(one["values"][index], chart) for one in series]}
+            for index, label in enumerate(labels)
         ],
         "says": _summary(chart, labels, series),
         "csv": chart.get("csv", ""),
@@ -106,7 +107,16 @@ def bars(chart: Mapping[str, Any]) -> dict[str, Any]:
             tall = _height(value, top)
             x = LEFT + slot * (index + 0.5) + wide * (number - len(frame["series"]) / 2)
             title = f"{one['name']}, {chart['labels'][index]}: {_said(value, chart)}"
-            rects.append({"x": round(x, 3), "y": HEIGHT - BOTTOM - tall, "w": round(wide * 0.9, 3), "h": tall, "tone": one["tone"], "title": title})
+            rects.append(
+                {
+                    "x": round(x, 3),
+                    "y": HEIGHT - BOTTOM - tall,
+                    "w": round(wide * 0.9, 3),
+                    "h": tall,
+                    "tone": one["tone"],
+                    "title": title,
+                }
+            )
     return frame | {"rects": rects}
 
 
@@ -126,7 +136,16 @@ def stacked(chart: Mapping[str, Any]) -> dict[str, Any]:
             floor -= tall
             title = f"{one['name']}, {label}: {_said(one['values'][index], chart)}"
             x = LEFT + slot * (index + 0.5) - wide / 2
-            rects.append({"x": round(x, 3), "y": round(floor, 2), "w": round(wide, 3), "h": tall, "tone": one["tone"], "title": title})
+            rects.append(
+                {
+                    "x": round(x, 3),
+                    "y": round(floor, 2),
+                    "w": round(wide, 3),
+                    "h": tall,
+                    "tone": one["tone"],
+                    "title": title,
+                }
+            )
     return frame | {"rects": rects}
 
 
@@ -158,7 +177,13 @@ def hbars(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     top = max((float(row["value"] or 0) for row in rows), default=0) or 1
     return {
         "rows": [
-            {"tone": "accent", "url": "", "said": wording.number(row["value"]), **row, "w": round(100 * float(row["value"] or 0) / top, 2)}
+            {
+                "tone": "accent",
+                "url": "",
+                "said": wording.number(row["value"]),
+                **row,
+                "w": round(100 * float(row["value"] or 0) / top, 2),
+            }
             for row in rows
         ]
     }
@@ -170,7 +195,9 @@ def sparkline(values: Sequence[float], says: str = "") -> dict[str, Any]:
     top, low = max(values, default=0), min(values, default=0)
     spread = (top - low) or 1
     step = 80 / max(1, len(values) - 1)
-    points = [(round(2 + step * index, 1), round(22 - 18 * (value - low) / spread, 1)) for index, value in enumerate(values)]
+    points = [
+        (round(2 + step * index, 1), round(22 - 18 * (value - low) / spread, 1)) for index, value in enumerate(values)
+    ]
     return {
         "lines": [{"x1": a[0], "y1": a[1], "x2": b[0], "y2": b[1]} for a, b in pairwise(points)],
         "last": points[-1] if points else None,
@@ -180,10 +207,13 @@ def sparkline(values: Sequence[float], says: str = "") -> dict[str, Any]:
 
 @register.inclusion_tag("parts/charts/heat.html")
 def heat(table: Mapping[str, Any]) -> dict[str, Any]:
-    """A table whose cells are shaded in five steps: {"title", "columns", "rows": [{"label", "values"}]}; it is its own twin."""
+    """A table shaded in five steps: {"title", "columns", "rows": [{"label", "values"}]}; it is its own twin."""
     top = max((value or 0 for row in table["rows"] for value in row["values"]), default=0) or 1
     rows = [
-        {"label": row["label"], "cells": [{"said": wording.number(value), "step": _step(value, top)} for value in row["values"]]}
+        {
+            "label": row["label"],
+            "cells": [{"said": wording.number(value), "step": _step(value, top)} for value in row["values"]],
+        }
         for row in table["rows"]
     ]
     return {"title": table["title"], "corner": table.get("corner", ""), "columns": table["columns"], "rows": rows}
@@ -198,7 +228,9 @@ def interval(low: float | None, point: float | None, high: float | None, n: int 
     """A share between 0 and 1 with its interval, as a mark on a track and in words."""
     if point is None or low is None or high is None:
         return {"none": True, "n": n}
-    said = f"{100 * point:.0f} % ({100 * low:.0f}–{100 * high:.0f} %" + (f", n {wording.number(n)})" if n is not None else ")")
+    said = f"{100 * point:.0f} % ({100 * low:.0f}–{100 * high:.0f} %" + (
+        f", n {wording.number(n)})" if n is not None else ")"
+    )
     return {
         "none": False,
         "said": f"{100 * point:.0f} %",

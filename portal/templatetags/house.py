@@ -149,7 +149,11 @@ def rail(context: template.Context) -> dict[str, Any]:
 
 
 def _stands_in(door: dict[str, str], path: str) -> bool:
-    return path == door["url"] or (door["url"] != "/" and path.startswith(door["url"])) or path.startswith(BELOW.get(door["name"], ()) or "//")
+    return (
+        path == door["url"]
+        or (door["url"] != "/" and path.startswith(door["url"]))
+        or path.startswith(BELOW.get(door["name"], ()) or "//")
+    )
 
 
 @register.inclusion_tag("parts/pager.html", takes_context=True)
