@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,8 @@ def _standing(holder: Holder) -> str:
         ends = _until(until.get(f"restricted:{scope}"))
         lines.append(("warn", f"{SCOPES.get(scope, scope)} is closed{ends}."))
     if holder.state["warned"]:
-        lines.append(("note", f"Warned {holder.state['warned']} time{'' if holder.state['warned'] == 1 else 's'}."))
+        times = holder.state["warned"]
+        lines.append(("note", "Warned once." if times == 1 else f"Warned {times} times."))
     if holder.gone:
         lines.insert(0, ("note", "The owner has deleted this account."))
     if not lines:
@@ -153,11 +155,21 @@ def _detail(row: dict[str, Any]) -> str:
 
 
 def _until(value: object) -> str:
-    return f" until {str(value)[:16].replace('T', ' ')}" if value else ""
+    return f" until {_day(str(value))}" if value else ""
 
 
 def _when(at: str) -> str:
-    return f'<time datetime="{escape(at)}">{escape(at[:19].replace("T", " "))}</time>'
+    return f'<time datetime="{escape(at)}">{escape(_day(at, seconds=True))}</time>'
+
+
+def _day(at: str, *, seconds: bool = False) -> str:
+    """A moment as people write it, its day in one piece; what is no moment is shown as it came."""
+    try:
+        moment = datetime.fromisoformat(at).astimezone(UTC)
+    except ValueError:
+        return at
+    day = f"{moment.day}\u00a0{moment:%b\u00a0%Y}"
+    return f"{day}, {moment:%H:%M:%S}" if seconds else day
 
 
 def _buttons() -> str:
