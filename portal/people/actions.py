@@ -114,6 +114,14 @@ def change_profile(user: User, *, by: User, now: datetime, **settings: Any) -> N
 
 
 @transaction.atomic
+def change_password(user: User, *, by: User, now: datetime, password: str) -> None:
+    """Give somebody a new password: whoever was signed in as them is signed out."""
+    user.set_password(password)
+    User.objects.filter(pk=user.pk).update(password=user.password)
+    audit.record(Event.PROFILE_CHANGED, by=by, of=user, now=now, password=True, sessions=end_sessions(user))
+
+
+@transaction.atomic
 def signed_in(user: User, *, now: datetime) -> None:
     """Write down that somebody came in."""
     audit.record(Event.SIGN_IN_SUCCEEDED, by=user, of=user, now=now)
