@@ -8,6 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 EARLY = ("platform", "web")  # need no tables to start
 LATE = ("worker", "beat", "dispatcher")  # would act on a half-told day
+ALIVE = "alive"  # goes on talking where a day was told
 
 
 def command(name: str, *, port: int, platform_port: int, data_dir: Path) -> list[str]:
@@ -30,6 +31,8 @@ def command(name: str, *, port: int, platform_port: int, data_dir: Path) -> list
             return [*celery, "beat", "--loglevel", "WARNING"]
         case "dispatcher":
             return [sys.executable, str(ROOT / "manage.py"), "dispatcher"]
+        case "alive":
+            return [*python, "portal.local.alive", str(data_dir)]
         case "platform":
             return [
                 *python, "portal.local.platform", "--port", str(platform_port),

@@ -224,7 +224,8 @@ class Walk:
     def do_signal(self, act: Act, now: datetime) -> None:
         signal = {
             "source": "seed", "external_id": f"day-{next(self.keys)}", "kind": act.told["kind"],
-            "occurred_at": now.isoformat(), "account": {"platform": "main", "id": act.account}, "data": act.told["data"],
+            "occurred_at": now.isoformat(), "data": act.told["data"],
+            "account": {"platform": "main", "id": act.account},
         }  # fmt: skip
         intake.ingest([signal], by=self.upstream, now=now, door="seed")
         scoring.score([self.accounts([act.account])[act.account].pk], by=self.system, now=now)

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LINUX = platform.system() == "Linux"
-STOP_ORDER = ("dispatcher", "beat", "worker", "web", "platform", "signer", "sequencer", "valkey", "postgres")
+STOP_ORDER = (
+    "alive", "dispatcher", "beat", "worker", "web", "platform", "signer", "sequencer", "valkey", "postgres",
+)  # fmt: skip
 SIGNALS = {"postgres": (signal.SIGINT, signal.SIGQUIT), "worker": (signal.SIGTERM, signal.SIGQUIT)}
 PATIENCE = {"postgres": 20.0, "worker": 8.0, "web": 6.0}
 

@@ -32,6 +32,8 @@ def main(data_dir: Path, *, tell: bool) -> None:
     write_private(data_dir / PEOPLE, {"users": users, "api_key": key})
     if tell:
         day.tell()
+        left = day.ensure_people(users)  # somebody left the company on the told day
+        write_private(data_dir / PEOPLE, {"users": left, "api_key": key})
 
 
 def _known(data_dir: Path) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class Supervisor:
         for name in children.EARLY:
             self.spawn(name)
         self._seed()
-        for name in children.LATE:
+        for name in (*children.LATE, *([children.ALIVE] if self._told() == "told" else [])):
             self.spawn(name)
         self._wait_until_ready()
         self.ready = True
@@ -291,7 +291,7 @@ class Supervisor:
         if not self.prepared:
             return  # what runs here is somebody else's
         roll = self.servers.roll
-        for names in (("seeding",), ("dispatcher", "beat", "worker"), ("web",), ("platform",)):
+        for names in (("seeding",), ("alive", "dispatcher", "beat", "worker"), ("web",), ("platform",)):
             end_all({name: roll.processes.pop(name) for name in names if name in roll.processes})
         for child in self.children.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
