@@ -62,6 +62,8 @@ def part_attributes(
             parted.hide(key, f"attribute.{key}"[:64], value, CONTENT)
         elif isinstance(value, dict | list):
             parted.hide(key, f"attribute.{key}"[:64], json.dumps(value, ensure_ascii=False), CONTENT)
+        elif kind == "date":
+            parted.plain[key] = date.fromisoformat(value[:10]).isoformat()
         else:
             parted.plain[key] = value if key in known else {"value": value, "at": at.isoformat()}
     return parted
