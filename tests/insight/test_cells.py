@@ -1,0 +1,59 @@
+"""Can a cell run as a formula in a spreadsheet?"""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from django.db import connection
+
+from moderation.insight.cells import csv_text, safe, safe_sql
+
+STARTS = ["=", "+", "-", "@", "＝", "＋", "－", "＠", "−", "﹢", "﹣", "﹦", "﹫"]  # noqa: RUF001
+BEFORE = [
+    "", " ", "   ", "\t", "\r", "\n", "\r\n", "\u00a0", "\u200b", "\ufeff", "\u2028", "\u3000", "x\n", "x\r\n ", "\x0b", "\u2060", "\x1f",
+]  # fmt: skip
+AFTER = [
+    "1+1", "cmd|' /C calc'!A0", 'HYPERLINK("http://x.example","a")', "SUM(1)*cmd|' /C calc'!A0", 'IMPORTXML("http://x.example","//a")',
+]  # fmt: skip
+CORPUS = [before + start + after for before in BEFORE for start in STARTS for after in AFTER] + [
+    "\tx", "\rx", "\x00=1", "\x00x", "a\x00=1", "-", "+", "=", "@", "-1-1", "--1", "+1", "-1e5", "=-1", "-0x10", "-1,000",
+]  # fmt: skip
+HARMLESS = ["", "a", "case 12", "SPM-1.2", "main:48211", "a=b", "a-b", "x@example.com", "1+1", "{\"a\": 1}", "'=1", "لا", "🙂"]
+NUMBERS = ["0", "1", "-1", "48211", "-5.25", "0.4500", "123456789012345", "-123456789.123456"]
+
+
+def test_it_has_a_corpus_worth_the_name():
+    assert len(set(CORPUS)) >= 500
+
+
+def test_it_puts_a_quote_before_what_would_run():
+    assert [payload for payload in CORPUS if safe(payload) != "'" + payload] == []
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_it_leaves_other_texts_alone(text: str):
+    assert safe(text) == text
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_it_leaves_numbers_as_they_are(number: str):
+    assert safe(number) == number
+    assert float(safe(number)) == float(number)
+
+
+def test_it_says_the_same_in_sql(db):
+    texts = [text for text in (*CORPUS, *HARMLESS, *NUMBERS) if "\x00" not in text]  # PostgreSQL holds no NUL in a text
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT x, {safe_sql('x')} FROM unnest(%s::text[]) AS t (x)", [texts])
+        differing = [(text, said) for text, said in cursor.fetchall() if said != safe(text)]
+
+    assert differing == []
+
+
+def test_it_quotes_every_cell_so_that_no_other_separator_splits_one():
+    text = csv_text(["a;b", "c"], [["x;=1+1", 'say "hi"'], ["two\nlines", None]])
+
+    assert list(csv.reader(io.StringIO(text))) == [["a;b", "c"], ["x;=1+1", 'say "hi"'], ["two\nlines", ""]]
+    assert all(line.startswith('"') for line in text.split("\r\n") if line)
