@@ -1,4 +1,4 @@
-"""What do counts say, and how sure are they? Shares with their interval, percentiles out of buckets, work in hours. Pure."""
+"""What do counts say, and how sure are they? Shares with intervals, percentiles out of buckets, hours of work. Pure."""
 
 from __future__ import annotations
 
@@ -14,25 +14,23 @@ BUCKET_RATIO = 1.05  # a bucket of waiting times is 5 % wide: percentiles are ri
 
 @dataclass(frozen=True)
 class Share:
-    """`k` of `n`, with the 95 % interval by Wilson; all in per cent. Nothing counted has no share."""
+    """`k` of `n` as a number between 0 and 1, with its 95 % interval by Wilson. Nothing counted has no share."""
 
     k: int
     n: int
-    percent: float | None
+    point: float | None
     low: float | None
     high: float | None
 
     @property
     def words(self) -> str:
-        if self.percent is None:
-            return "–"
-        return f"{self.percent:.0f} %"
+        return "–" if self.point is None else f"{100 * self.point:.0f} %"
 
     @property
     def interval(self) -> str:
         if self.low is None or self.high is None:
             return "nothing to count yet"
-        return f"{self.low:.0f}–{self.high:.0f} %"
+        return f"{100 * self.low:.0f}–{100 * self.high:.0f} %"
 
 
 def share(k: int, n: int) -> Share:
@@ -42,7 +40,7 @@ def share(k: int, n: int) -> Share:
     p = k / n
     middle = (p + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
     half = Z95 / (1 + Z95**2 / n) * math.sqrt(p * (1 - p) / n + Z95**2 / (4 * n**2))
-    return Share(k, n, 100 * p, 100 * max(0.0, middle - half), 100 * min(1.0, middle + half))
+    return Share(k, n, p, max(0.0, middle - half), min(1.0, middle + half))
 
 
 def bucket(seconds: float) -> int:
@@ -62,10 +60,10 @@ def percentile(buckets: Iterable[tuple[int, int]], q: float) -> float | None:
     if total == 0:
         return None
     left = math.ceil(q * total)
-    for number, count in ordered:
+    for where, count in ordered:
         left -= count
         if left <= 0:
-            return middle_of(number)
+            return middle_of(where)
     return None
 
 

@@ -23,7 +23,9 @@ from portal.people.models import ServiceKey, User
 from portal.people.permissions import Permission
 from risk.intake.models import Account
 
-KINDS_OF_EVENTS = sorted({str(event).partition(".")[0] for event in Event})
+EVENTS_BY_KIND: dict[str, list[str]] = {}
+for _event in sorted(Event):
+    EVENTS_BY_KIND.setdefault(_event.partition(".")[0], []).append(str(_event))
 
 
 @dataclass(frozen=True)

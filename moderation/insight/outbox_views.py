@@ -34,6 +34,7 @@ def outbox_page(request: HttpRequest) -> HttpResponse:
         "given": given,
         "states": Enforcement.Status.choices,
         "ages": outbox.AGES,
+        **_may(user),
     }
     return render(request, "insight/outbox.html", context)
 
@@ -89,8 +90,16 @@ def _seen(request: HttpRequest, pk: UUID) -> Enforcement:
 def _row(request: HttpRequest, found: Enforcement, say: str) -> HttpResponse:
     """The row as it stands now, for htmx; a plain form goes back where it came from."""
     row = outbox.one(request.user, found.pk, now=timezone.now())  # type: ignore[arg-type]
-    return answer(request, "insight/outbox.html#row", to="outbox", say=say, row=row)
+    return answer(request, "insight/outbox.html#row", to="outbox", say=say, row=row, **_may(request.user))  # type: ignore[arg-type]
+
+
+def _may(user: User) -> dict[str, bool]:
+    return {
+        "may_retry": user.may(Permission.ENFORCEMENT_RETRY),
+        "may_operate": user.may(Permission.BACKEND_OPERATE),
+    }
 
 
 def _backends(request: HttpRequest) -> dict[str, object]:
-    return {"backends": outbox.backends(request.user, now=timezone.now())}  # type: ignore[arg-type]
+    user: User = request.user  # type: ignore[assignment]
+    return {"backends": outbox.backends(user, now=timezone.now()), **_may(user)}

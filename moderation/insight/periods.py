@@ -29,6 +29,11 @@ class Period:
         return f"from={self.start:%Y-%m-%d}&to={self.end - timedelta(seconds=1):%Y-%m-%d}"
 
     @property
+    def last(self) -> datetime:
+        """A moment on the last day."""
+        return self.end - timedelta(seconds=1)
+
+    @property
     def step(self) -> timedelta:
         """The width of one bar: an hour up to two days, else a day."""
         return timedelta(hours=1) if self.end - self.start <= timedelta(days=2) else timedelta(days=1)

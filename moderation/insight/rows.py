@@ -24,7 +24,7 @@ from risk.scoring.models import Reason
 
 from .periods import Period
 from .rollups import AGES
-from .tiles import Cell, text
+from .tiles import Cell, heads, text
 
 PAGE = 50
 IN_EFFECT = ("held", "released", "reversed")
@@ -38,6 +38,10 @@ class Listing:
     columns: tuple[str, ...]
     rows: list[list[Cell]]
     next: str | None
+
+    @property
+    def heads(self) -> list[tuple[str, bool]]:
+        return heads(self.columns, self.rows)
 
 
 @dataclass(frozen=True)

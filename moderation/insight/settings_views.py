@@ -29,7 +29,7 @@ def queues(request: HttpRequest) -> HttpResponse:
         "queues": [_queue(queue) for queue in found],
         "routing": RoutingRule.objects.filter(to__in=found).select_related("to"),
         "workflows": [_workflow(workflow) for workflow in Workflow.objects.order_by("risk_type")],
-        "roles": ROLES.values(),
+        "roles": [{"role": role, "permissions": sorted(role.permissions)} for role in ROLES.values()],
     }
     return render(request, "insight/queues.html", context)
 

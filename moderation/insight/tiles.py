@@ -32,6 +32,10 @@ class Cell:
     number: bool = True
 
     @property
+    def is_number(self) -> bool:
+        return self.number and self.share is None
+
+    @property
     def plain(self) -> Any:
         return self.said if self.raw is None else self.raw
 
@@ -46,6 +50,16 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
 
+    @property
+    def heads(self) -> list[tuple[str, bool]]:
+        return heads(self.columns, self.rows)
+
+
+def heads(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[tuple[str, bool]]:
+    """The columns, each with whether it holds numbers."""
+    first = rows[0] if rows else ()
+    return [(name, index < len(first) and first[index].is_number) for index, name in enumerate(columns)]
+
 
 def text(said: str, url: str = "") -> Cell:
     return Cell(said, url=url, number=False)
@@ -57,7 +71,7 @@ def count(n: int, url: str = "", *, late: bool = False) -> Cell:
 
 def of_share(k: int, n: int, url: str = "") -> Cell:
     found = share(k, n)
-    raw = "" if found.percent is None else f"{found.percent / 100:.4f}"
+    raw = "" if found.point is None else f"{found.point:.4f}"
     return Cell(found.words, raw, url, found)
 
 
@@ -183,7 +197,7 @@ def rules(shown: Board, *, now: datetime) -> Table:
     says = dashboards.rule_sentences(decided)
     rows = []
     for name in sorted(decided):
-        risk_type, version, key = (name.split(" ", 2) + ["", ""])[:3]
+        risk_type, version, key = [*name.split(" ", 2), "", ""][:3]
         rows.append(
             [
                 text(f"{plain(risk_type)} {version}: {key}", rows_url(shown, "rule", rule=name)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
@@ -15,7 +16,6 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from moderation.cases.models import Queue
 from portal.answer import answer
 from portal.audit.canonical import payload_hash
-from portal.audit.events import Event
 from portal.audit.sentences import SENTENCES
 from portal.people.models import User
 from portal.people.permissions import Permission, requires
@@ -142,9 +142,9 @@ def log(request: HttpRequest) -> HttpResponse:
         "next": after,
         "first": not mark,
         "chosen": chosen,
-        "kinds": naming.KINDS_OF_EVENTS,
-        "events": [str(event) for event in Event],
+        "kinds": naming.EVENTS_BY_KIND,
         "echo": chosen.echo,
+        "carried": urlencode(chosen.echo),
     }
     return render(request, "insight/log.html", context)
 
@@ -181,7 +181,7 @@ def exports_page(request: HttpRequest) -> HttpResponse:
     user: User = request.user  # type: ignore[assignment]
     if request.method == "POST":
         asked = exports.asked(request.POST.dict() | {"format": request.POST.getlist("format")}, wanted_by=user)
-        export = actions.request_export(
+        actions.request_export(
             asked.chosen, formats=asked.formats, purpose=asked.purpose, by=user, now=timezone.now()
         )
         return answer(
@@ -189,15 +189,13 @@ def exports_page(request: HttpRequest) -> HttpResponse:
             "insight/exports.html#mine",
             to="exports",
             say="The export is being made.",
-            mine=_mine(user),
-            new=export,
+            **_mine(user),
         )
     given = {key: value for key, value in request.GET.items() if key in history.FIELDS}
     context = {
-        "mine": _mine(user),
+        **_mine(user),
         "given": given,
-        "events": [str(event) for event in Event],
-        "kinds": naming.KINDS_OF_EVENTS,
+        "kinds": naming.EVENTS_BY_KIND,
     }
     return render(request, "insight/exports.html", context)
 
@@ -239,6 +237,7 @@ def _own(request: HttpRequest, pk: UUID) -> Export:
     return get_object_or_404(Export.objects.select_related("asked_by").filter(asked_by=request.user), pk=pk)
 
 
-def _mine(user: User) -> list[dict[str, Any]]:
+def _mine(user: User) -> dict[str, Any]:
     found = Export.objects.filter(asked_by=user).order_by("-asked_at")[:50]
-    return [exports.shown(export) for export in found]
+    shown = [exports.shown(export) for export in found]
+    return {"mine": shown, "running": any(export["running"] for export in shown)}
