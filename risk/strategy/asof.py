@@ -175,7 +175,8 @@ removed AS (
     count(DISTINCT e.peer) FILTER (WHERE e.at > %(as_of)s::timestamptz - interval '30 days') AS strong_30d,
     count(DISTINCT e.peer) FILTER (WHERE e.at > %(as_of)s::timestamptz - interval '180 days') AS strong_180d,
     min(extract(epoch FROM %(as_of)s::timestamptz - e.at) / {DAY})::int AS days,
-    bool_or(e.policy IN (SELECT own.policy FROM risk_standing own WHERE own.account_id = e.account_id AND own.policy <> ''))
+    bool_or((SELECT bool_or(own.policy = e.policy) FROM risk_standing own
+             WHERE own.account_id = e.account_id AND own.policy <> ''))  -- null where nothing was decided about it yet
       FILTER (WHERE e.at > %(as_of)s::timestamptz - interval '180 days') AS same_policy
   FROM enforced e GROUP BY e.account_id),
 shared AS (
