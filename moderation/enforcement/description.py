@@ -6,7 +6,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 from .filling import wrong
 from .kinds import KINDS
@@ -235,7 +235,7 @@ class _Check:
             if key not in known:
                 self.refuse(f"{where}.{key}".lstrip("."), f"knows no {key} here; there are {', '.join(sorted(known))}")
 
-    def refuse(self, where: str, reason: str) -> Any:
+    def refuse(self, where: str, reason: str) -> NoReturn:
         raise BadDescription(self.file, line_of(self.text, where), reason)
 
 

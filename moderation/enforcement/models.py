@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import pgtrigger
 from django.db import models
 from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Now
 from uuid_utils.compat import uuid7
 
+from portal.guards import keeps, moves_by_its_table
 from portal.people.models import User
 from risk.intake.models import Account
 
@@ -110,6 +110,8 @@ class EnforcementQuerySet(models.QuerySet["Enforcement"]):
         )
 
 
+@moves_by_its_table
+@keeps("account", "decision", "seq", "kind", "until", "scope")
 class Enforcement(models.Model):
     """One thing a backend must do to an account: intent and outbox row in one. Its id is the idempotency key."""
 
@@ -201,11 +203,6 @@ class Enforcement(models.Model):
     @property
     def audit_name(self) -> str:
         return f"enforcement:{self.pk}"
-
-
-# The database refuses a move that the table does not know, whoever tries it.
-_MOVES = sorted((str(start), str(end)) for end, starts in Enforcement.COMES_FROM.items() for start in starts)
-pgtrigger.FSM(name="action_moves_by_the_table", field="status", transitions=_MOVES).register(Enforcement)
 
 
 class Attempt(models.Model):

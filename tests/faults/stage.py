@@ -1,0 +1,110 @@
+"""Where are things broken on purpose? Servers, platform, worker, dispatcher of our own, each killed by its own id."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from portal.local.attach import new_secrets
+from portal.local.children import command
+from portal.local.servers import start
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Stage:
+    """Everything that runs, in a folder of its own; nothing else on the machine is touched."""
+
+    def __init__(
+        self, folder: Path, *, lease: int = 6, broker: bool = True, worker_options: tuple[str, ...] = ()
+    ) -> None:
+        self.folder, self.worker_options = folder, worker_options
+        self.servers = start(folder / "servers", durable=False)
+        self.children: dict[str, subprocess.Popen[bytes]] = {}
+        os.environ.update(self.servers.environment, **new_secrets())
+        os.environ.update(
+            PLATFORM_SECRET="s", DATA_DIR=str(folder), ENFORCEMENT_LEASE_SECONDS=str(lease), LOG_LEVEL="WARNING",
+            DJANGO_SETTINGS_MODULE="portal.settings",
+        )  # fmt: skip
+        if not broker:
+            os.environ["REDIS_URL"] = f"unix://{folder}/nothing-here?db=0"
+        (folder / "secret").write_text("s")
+        self.platform_url = self._start_platform()
+        os.environ["PLATFORM_URL"] = self.platform_url
+
+    def start(self, name: str) -> None:
+        """Start the worker or the dispatcher, in a process group of its own."""
+        words = command(name, port=0, platform_port=0, data_dir=self.folder)
+        words += self.worker_options if name == "worker" else ()
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.children[name] = subprocess.Popen(words, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL to the whole group: parent and pool at once, as when the machine loses it."""
+        child = self.children.pop(name)
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+    def kill_one_of_pool(self) -> None:
+        """SIGKILL to one process of the worker's pool; its parent lives on."""
+        os.kill(self.pool()[0], signal.SIGKILL)
+
+    def pool(self) -> list[int]:
+        """The processes that do the worker's work; none until it is ready."""
+        parent = str(self.children["worker"].pid)
+        found = subprocess.run(["pgrep", "-P", parent], capture_output=True, text=True, check=False)
+        return [int(pid) for pid in found.stdout.split()]
+
+    def ledger(self) -> list[dict[str, Any]]:
+        """Every effect on the platform, in order."""
+        rows: list[dict[str, Any]] = []
+        while more := self._ask(f"/v1/ledger?after={len(rows)}")["rows"]:
+            rows += more
+        return rows
+
+    def state(self, account: str) -> dict[str, Any]:
+        """How an account stands on the platform."""
+        return self._ask(f"/v1/accounts/main/{account}")
+
+    def faults(self, wanted: dict[str, Any]) -> None:
+        """Let the platform misbehave."""
+        request = urllib.request.Request(f"{self.platform_url}/v1/faults", json.dumps(wanted).encode(), method="POST")
+        urllib.request.urlopen(request, timeout=10).close()
+
+    def stop(self) -> None:
+        """End everything that was started here."""
+        for name in ("dispatcher", "worker", "platform"):
+            if name in self.children:
+                self.kill(name)
+        self.servers.stop()
+
+    def _start_platform(self) -> str:
+        words = [
+            sys.executable, "-m", "portal.local.platform", "--port", "0", "--data", str(self.folder / "platform.jsonl"),
+            "--secret-file", str(self.folder / "secret"),
+        ]  # fmt: skip
+        child = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True)
+        self.children["platform"] = child
+        assert child.stdout is not None
+        return child.stdout.readline().decode().split()[-1]
+
+    def _ask(self, path: str) -> Any:
+        with urllib.request.urlopen(self.platform_url + path, timeout=10) as answer:
+            return json.load(answer)
+
+
+def until(true: Any, *, within: float, every: float = 0.05) -> bool:
+    """Wait for something to become true; says whether it did."""
+    end = time.monotonic() + within
+    while time.monotonic() < end:
+        if true():
+            return True
+        time.sleep(every)
+    return bool(true())
