@@ -38,7 +38,8 @@ def attach(argv: list[str]) -> list[str]:
         if roll.environment.get("DATABASE_URL") == os.environ.get("DATABASE_URL"):
             _set(roll.environment | environment_of(data_dir))  # a demo on these servers made the keys of its data
         return rest
-    if roll.environment and roll.runs("postgres", "valkey"):
+    theirs = "postgres" not in roll.processes and roll.runs("supervisor")  # a demo on servers named by its environment
+    if roll.environment and (theirs or roll.runs("postgres", "valkey")):
         _set(roll.environment | environment_of(data_dir))
     elif command in NEED_NO_SERVER:
         _set(NOWHERE | new_secrets())

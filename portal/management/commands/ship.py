@@ -22,5 +22,5 @@ class Command(BaseCommand):
     @transaction.atomic
     def handle(self, *_arguments: Any, **_options: Any) -> None:
         by, now = User.objects.service("system"), timezone.now()
-        for room in (intake, strategy, decisions, cases, enforcement):
+        for room in (intake, strategy, cases, decisions, enforcement):
             room.ship(by=by, now=now)
