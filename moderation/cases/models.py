@@ -9,6 +9,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
+from portal.guards import moves_by_its_table, never_changes
 from portal.people.models import User
 from portal.people.permissions import Permission
 from risk.intake.models import Account
@@ -147,6 +148,7 @@ class CaseQuerySet(models.QuerySet["Case"]):
         return self.filter(status=Case.Status.CLAIMED, claimed_until__lt=before)
 
 
+@moves_by_its_table
 class Case(models.Model):
     """One account that needs a person, in one lane. One is open per account and lane; further signals join it."""
 
@@ -302,6 +304,7 @@ class Note(models.Model):
         return f"note {self.pk}"
 
 
+@never_changes
 class Evidence(models.Model):
     """What lay on the table when a decision was made: canonical JSON with commitments, never values; immutable."""
 

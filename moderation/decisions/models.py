@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from uuid_utils.compat import uuid7
 
 from moderation.cases.models import Case, Evidence, Queue
+from portal.guards import keeps, moves_by_its_table, never_changes
 from portal.people.models import User
 from risk.intake.models import Account
 
@@ -108,6 +109,19 @@ class DecisionQuerySet(models.QuerySet["Decision"]):
         return self.filter(case__in=Case.objects.visible_to(user))
 
 
+@moves_by_its_table
+@keeps(
+    "case",
+    "account",
+    "outcome",
+    "reason_code",
+    "policy",
+    "made_by",
+    "made_at",
+    "request_key",
+    "fingerprint",
+    "evidence",
+)
 class Decision(models.Model):
     """What somebody concluded about a case. Only its status and the second person's word are ever added."""
 
@@ -207,6 +221,7 @@ class Decision(models.Model):
         return f"decision:{self.pk}"
 
 
+@never_changes
 class Approval(models.Model):
     """What the second person said, and why; one row per word given."""
 

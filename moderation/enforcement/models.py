@@ -65,6 +65,10 @@ class EnforcementQuerySet(models.QuerySet["Enforcement"]):
         """Actions not yet in a final state."""
         return self.filter(status__in=Enforcement.OPEN)
 
+    def visible_to(self, user: User) -> EnforcementQuerySet:
+        """Actions this person may know of: those of cases in their lanes."""
+        return self.filter(decision__case__lane__in=user.lanes)
+
     def head_of(self, account_id: UUID) -> EnforcementQuerySet:
         """The account's open actions in order, each with what a caller must know; only the first may be touched."""
         under_way = (

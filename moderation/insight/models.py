@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from uuid_utils.compat import uuid7
 
+from portal.guards import moves_by_its_table
 from portal.people.models import User
 
 
@@ -44,6 +45,7 @@ class ExportQuerySet(models.QuerySet["Export"]):
         return self.filter(pk=export.pk, status__in=Export.COMES_FROM[to]).update(status=to, **fields) == 1
 
 
+@moves_by_its_table
 class Export(models.Model):
     """A history asked for by somebody for a purpose: made by a worker, with its progress, downloaded by who asked."""
 

@@ -7,6 +7,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from portal.guards import never_changes
+
 
 class Strategy(models.Model):
     """A risk type and how bad it is. A new risk type is a row here, not code."""
@@ -51,6 +53,7 @@ class Version(models.Model):
         return f"strategy:{self.pk}"
 
 
+@never_changes
 class Rule(models.Model):
     """One rule of a version: an SQL condition over features, its points, and the sentence it says when it fires."""
 
