@@ -204,7 +204,7 @@ CONTENT_SECURITY_POLICY = {
 # --- Static files ---------------------------------------------------------------------------------------------------
 
 STATIC_URL = "/static/"
-STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "staticfiles")))
+STATIC_ROOT = env.str("STATIC_ROOT", default=None)  # where collectstatic writes; unset: files come from their folders
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # From the folders themselves, so that the demo needs no collectstatic; production sets STATIC_MANIFEST after
 # collecting.
