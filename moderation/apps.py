@@ -8,8 +8,13 @@ class ModerationConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """A claim asks what decisions know of the person; cases stand below and are told here."""
+        """A claim asks what decisions know of the person; cases stand below and are told here.
+
+        A backend's description that does not check out is refused here, with its line, before anything else runs.
+        """
         from moderation.cases.objections import before_claim
         from moderation.decisions.unread import unread_policy
+        from moderation.enforcement.connector import descriptions
 
         before_claim(unread_policy)
+        descriptions()

@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, path
 from moderation.cases import api as cases_api
 from moderation.decisions import api as decisions_api
 from moderation.desk import case_views, views
+from moderation.enforcement import api as enforcement_api
 from moderation.insight import api as insight_api
 from moderation.insight import outbox_views, settings_views
 from moderation.insight import views as insight_views
@@ -62,6 +63,12 @@ decisions = [
     path("api/v1/decisions/<uuid:pk>/reversal", decisions_api.reversal, name="api-decision-reversal"),
 ]
 
+# Actions, for programs.
+enforcement = [
+    path("api/v1/enforcements", enforcement_api.enforcements, name="api-enforcements"),
+    path("api/v1/enforcements/<uuid:pk>/retry", enforcement_api.retry, name="api-enforcement-retry"),
+]
+
 # Insight: dashboards, the log, exports, the outbox, settings to read.
 insight = [
     path("dashboards/", insight_views.dashboard, name="dashboard"),
@@ -87,4 +94,4 @@ insight = [
     path("api/v1/exports/<uuid:pk>/file", insight_api.fetch, name="api-export-file"),
 ]
 
-urlpatterns: list[URLPattern | URLResolver] = [*cases, *decisions, *desk, *insight]
+urlpatterns: list[URLPattern | URLResolver] = [*cases, *decisions, *desk, *enforcement, *insight]
