@@ -127,7 +127,7 @@ def annotate(case: Case, *, by: User, now: datetime, text: str) -> Note:
     return note
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def save_draft(case: Case, *, by: User, now: datetime, body: dict[str, Any], note: str | UUID | None = None) -> Draft:
     """Keep what somebody filled in but did not send, beyond the lease and the session. `note`: its words, or a vault id."""
     kept, commitment = (
@@ -159,14 +159,14 @@ def return_expired(*, now: datetime, limit: int = 200) -> int:
     return len(entries)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def give_back(case: Case, *, by: User, now: datetime, why: str) -> None:
     """Put a case that waited for somebody, outside or inside, back into its queue: the deadline came, or its author left."""
     move(case, Case.Status.WAITING, **UNCLAIMED, **NOT_PENDING)
     audit.record(Event.CASE_RETURNED, by=by, of=case, also=names(case), now=now, why=why)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def conclude(
     case: Case,
     *,
@@ -194,7 +194,7 @@ def conclude(
         move(case, to, **UNCLAIMED, **NOT_PENDING)  # the event is the decision's own: proposed
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def reopen(case: Case, *, by: User, now: datetime, claimer: User | None = None) -> None:
     """Take a conclusion back: to the person who made it, with a fresh lease, or to the queue.
 

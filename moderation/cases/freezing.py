@@ -16,7 +16,7 @@ from . import evidence
 from .models import Case, Evidence
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def freeze(case: Case, *, by: User, now: datetime, pointed: Iterable[str] = ()) -> Evidence:
     """Write down what lies on the table now: digests and commitments, never values. Immutable afterwards."""
     recent = Signal.objects.filter(account=case.account_id, lane__in={"general", case.lane}).order_by(

@@ -239,7 +239,8 @@ def _give_word(decision: Decision, verdict: str, *, by: User, now: datetime, rea
 
 
 def _fresh_case(decision: Decision) -> Case:
-    return Case.objects.select_related("queue", "account").get(pk=decision.case_id)
+    decision.case = Case.objects.select_related("queue", "account").get(pk=decision.case_id)
+    return decision.case
 
 
 def _settled_again(decision: Decision) -> Settled:

@@ -40,7 +40,7 @@ def names(decision: Decision) -> list[str]:
     return [f"case:{decision.case_id}", f"account:{decision.account_id}", *(one.audit_name for one in policy)]
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def release(decision: Decision, *, by: User, now: datetime) -> list[Enforcement]:
     """Put a held decision in force: its effect is ordered, its standing written down. Returns what was ordered."""
     move(decision, Decision.Status.RELEASED, released_at=now)
