@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 EARLY = ("platform", "web")  # need no tables to start
 LATE = ("worker", "beat", "dispatcher")  # would act on a half-told day
-ALIVE = "alive"  # goes on talking where a day was told
+ALIVE = "alive"  # goes on talking where a day was told; a visitor, so `demo.json` does not name it
 
 
 def command(name: str, *, port: int, platform_port: int, data_dir: Path) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from portal.local.processes import write_private
 
-MIGRATED, PEOPLE = "migrated", "people.json"
+PEOPLE = "people.json"
 
 
 def main(data_dir: Path, *, tell: bool) -> None:
@@ -22,7 +22,6 @@ def main(data_dir: Path, *, tell: bool) -> None:
 
     django.setup()
     call_command("migrate", database="owner", interactive=False, verbosity=0)
-    (data_dir / MIGRATED).touch()
     from portal.local import day
 
     known = _known(data_dir)

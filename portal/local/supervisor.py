@@ -25,12 +25,12 @@ from typing import IO, Any, NoReturn
 from portal.local import attach, children
 from portal.local.folders import make_data_dir
 from portal.local.processes import CannotStart, Roll, end_all, end_remains, of, write_private
-from portal.local.seeding import MIGRATED, PEOPLE
+from portal.local.seeding import PEOPLE
 from portal.local.servers import Servers, clear_leftovers
 
 DEATHS, WITHIN = 5, 60.0
 OURS = ("pg-*", "valkey", "platform.jsonl", "platform.secret", "secrets.json", "told.json", "run.json", "exports")
-OURS_TOO = ("demo.json", PEOPLE, MIGRATED, "log")
+OURS_TOO = ("demo.json", PEOPLE, "log")
 
 
 class Stopped(BaseException):
@@ -174,7 +174,6 @@ class Supervisor:
         if tell:
             write_private(self.data_dir / "told.json", {"day": "telling"})
         line = [sys.executable, "-m", "portal.local.seeding", str(self.data_dir), *(["--tell"] if tell else [])]
-        (self.data_dir / MIGRATED).unlink(missing_ok=True)
         seeding = self.servers.spawn("seeding", list(line), cwd=str(children.ROOT))
         while seeding.poll() is None:
             self._look_after("platform", "web")
@@ -218,7 +217,9 @@ class Supervisor:
             "migrate_database_url": environment.get("MIGRATE_DATABASE_URL", database),
             "redis_url": environment["REDIS_URL"],
             "processes": {
-                n: p.pid for n, p in self.servers.roll.processes.items() if n not in ("supervisor", "seeding")
+                n: p.pid
+                for n, p in self.servers.roll.processes.items()
+                if n not in ("supervisor", "seeding", children.ALIVE)
             },
             "users": people["users"],
         }
