@@ -99,3 +99,31 @@ def make_decision(*, at: str = "held", by: Any, case: Any = None, now: datetime 
 def later(**some: float) -> datetime:
     """A time after noon: `later(minutes=5)`."""
     return NOON + timedelta(**some)
+
+
+def make_signal(kind: str = "account", *, account: str = "", at: datetime = NOON, **parts: Any) -> dict[str, Any]:
+    """A raw signal as somebody would send it: `attributes`, `data`, `links` (pairs) and `scores` as given."""
+    number = next(_numbers)
+    raw: dict[str, Any] = {
+        "source": parts.pop("source", "test"),
+        "external_id": parts.pop("external_id", f"s{number}"),
+        "kind": kind,
+        "occurred_at": at.isoformat(),
+        "account": {"platform": "main", "id": account or f"a{number}", "attributes": parts.pop("attributes", {})},
+        "links": [{"kind": link, "value": value} for link, value in parts.pop("links", ())],
+    }
+    return raw | parts
+
+
+def make_account(name: str = "", *, now: datetime = NOON, **attributes: Any) -> Any:
+    """An account that came in as a signal, through the real intake."""
+    from portal.people.models import User
+    from risk.intake import actions
+    from risk.intake.models import Account
+
+    system = User.objects.service("system")
+    actions.ship(by=system, now=now)
+    raw = make_signal(account=name, at=now, attributes=attributes)
+    receipt = actions.ingest([raw], by=system, now=now, door="seed")
+    assert not receipt.rejected, receipt.rejected
+    return Account.objects.get(platform="main", external_id=raw["account"]["id"])

@@ -77,7 +77,9 @@ def ingest(
     for attempt in range(TRIES):
         try:
             with transaction.atomic():
-                _store(unique, repeated=len(clean) - len(unique), kinds=kinds, by=by, now=now, door=door, receipt=receipt)
+                _store(
+                    unique, repeated=len(clean) - len(unique), kinds=kinds, by=by, now=now, door=door, receipt=receipt
+                )
             return receipt
         except (Raced, OperationalError) as error:
             if attempt == TRIES - 1 or (isinstance(error, OperationalError) and not _is_deadlock(error)):
@@ -121,9 +123,16 @@ def record_standing(
     if fresh:
         name = f"account:{account.pk}"
         audit.record(
-            Event.STANDING_RECORDED, by=by, of=name, also=[standing], now=at, decision=str(decision_id), outcome=outcome,
-            policy=policy, strikes=strikes,
-        )  # fmt: skip
+            Event.STANDING_RECORDED,
+            by=by,
+            of=name,
+            also=[standing],
+            now=at,
+            decision=str(decision_id),
+            outcome=outcome,
+            policy=policy,
+            strikes=strikes,
+        )
         _rescore(standing, now=at)
     return standing
 
@@ -137,9 +146,14 @@ def lift_standing(decision_id: UUID, *, by: Subject, now: datetime) -> bool:
     standing.lifted_at = now
     standing.save(update_fields=["lifted_at"])
     audit.record(
-        Event.STANDING_LIFTED, by=by, of=f"account:{standing.account_id}", also=[standing], now=now, decision=str(decision_id),
+        Event.STANDING_LIFTED,
+        by=by,
+        of=f"account:{standing.account_id}",
+        also=[standing],
+        now=now,
+        decision=str(decision_id),
         outcome=standing.outcome,
-    )  # fmt: skip
+    )
     _rescore(standing, now=now)
     return True
 
@@ -179,7 +193,12 @@ def ship(*, by: Subject, now: datetime) -> int:
 
 
 def _validated(
-    raw: Sequence[Any], *, now: datetime, kinds: Mapping[str, catalogue.Kind], sizes: Sequence[int] | None, receipt: Receipt
+    raw: Sequence[Any],
+    *,
+    now: datetime,
+    kinds: Mapping[str, catalogue.Kind],
+    sizes: Sequence[int] | None,
+    receipt: Receipt,
 ) -> list[CleanSignal]:
     known = catalogue.attributes()
     types = {**known.types, **known.pushed}
@@ -188,7 +207,9 @@ def _validated(
         try:
             if isinstance(item, BadSignal):
                 raise item
-            clean.append(validate_signal(item, now=now, kinds=kinds, attributes=types, size=sizes[index] if sizes else None))
+            clean.append(
+                validate_signal(item, now=now, kinds=kinds, attributes=types, size=sizes[index] if sizes else None)
+            )
         except BadSignal as bad:
             receipt.rejected.append(Rejected(index, bad.path, bad.reason))
     receipt.rejected.sort(key=lambda one: one.index)
@@ -216,13 +237,22 @@ def _store(
         receipt.account_ids = _write(fresh, batch=batch, kinds=kinds, now=now)
         writing.ring()
     audit.record(
-        Event.SIGNALS_ACCEPTED, by=by, of=batch, now=now, door=door, accepted=accepted, duplicates=duplicates,
-        rejected=len(receipt.rejected), digest=digest.hex(),
-    )  # fmt: skip
+        Event.SIGNALS_ACCEPTED,
+        by=by,
+        of=batch,
+        now=now,
+        door=door,
+        accepted=accepted,
+        duplicates=duplicates,
+        rejected=len(receipt.rejected),
+        digest=digest.hex(),
+    )
     receipt.accepted, receipt.duplicates = accepted, duplicates
 
 
-def _write(fresh: Sequence[CleanSignal], *, batch: Batch, kinds: Mapping[str, catalogue.Kind], now: datetime) -> set[UUID]:
+def _write(
+    fresh: Sequence[CleanSignal], *, batch: Batch, kinds: Mapping[str, catalogue.Kind], now: datetime
+) -> set[UUID]:
     accounts = writing.known_accounts(list({(signal.platform, signal.account) for signal in fresh}))
     rows = receiving.rows_of(fresh, accounts, kinds)
     receiving.seal(rows)
@@ -236,14 +266,18 @@ def _write(fresh: Sequence[CleanSignal], *, batch: Batch, kinds: Mapping[str, ca
     ids = {told.pk for told in rows.accounts.values()}
     newcomers = writing.put_links(list(rows.links.values()))
     writing.mark_neighbours([value for value in newcomers if value[0] in NEIGHBOUR_KINDS], but=ids, now=now)
-    named = {(s.platform, s.data["referrer"]) for s in fresh if s.kind == "claim" and isinstance(s.data.get("referrer"), str)}
+    named = {
+        (s.platform, s.data["referrer"]) for s in fresh if s.kind == "claim" and isinstance(s.data.get("referrer"), str)
+    }
     writing.mark_referrers(sorted(named), since=now - timedelta(days=REFERRAL_DAYS), but=ids, now=now)
     return ids
 
 
 def _rescore(standing: Standing, *, now: datetime) -> None:
     """The account itself, and who shares a value with it, have other features than before."""
-    Account.objects.filter(pk=standing.account_id).filter(Q(stale_at__isnull=True) | Q(stale_at__gt=now)).update(stale_at=now)
+    Account.objects.filter(pk=standing.account_id).filter(Q(stale_at__isnull=True) | Q(stale_at__gt=now)).update(
+        stale_at=now
+    )
     if standing.outcome in REMOVED:
         links = Link.objects.filter(account_id=standing.account_id, cut_at__isnull=True, kind__in=NEIGHBOUR_KINDS)
         values = [(kind, bytes(digest)) for kind, digest in links.values_list("kind", "digest")]

@@ -58,7 +58,10 @@ def shipped_kinds() -> dict[str, dict[str, Any]]:
     told = tomllib.loads((DEFAULTS / "kinds.toml").read_text(encoding="utf-8"))
     return {
         name: {
-            "fields": {key: {"type": kind, "lanes": kinds.get("lanes", {}).get(key, {})} for key, kind in kinds["fields"].items()},
+            "fields": {
+                key: {"type": kind, "lanes": kinds.get("lanes", {}).get(key, {})}
+                for key, kind in kinds["fields"].items()
+            },
             "opens": kinds.get("opens", False),
             "lane": kinds.get("lane", "general"),
         }

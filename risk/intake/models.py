@@ -30,7 +30,9 @@ class Account(models.Model):
         constraints = [models.UniqueConstraint(fields=["platform", "external_id"], name="one_row_per_account")]
         indexes = [
             models.Index(fields=["handle_lookup"], name="account_by_handle"),  # reader: search
-            models.Index(fields=["stale_at", "id"], condition=Q(stale_at__isnull=False), name="account_stale"),  # reader: scoring
+            models.Index(
+                fields=["stale_at", "id"], condition=Q(stale_at__isnull=False), name="account_stale"
+            ),  # reader: scoring
         ]
 
     def __str__(self) -> str:
@@ -127,8 +129,12 @@ class Link(models.Model):
     cut_at = models.DateTimeField(null=True)  # a reviewer cut a wrong link: it stays cut
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["account", "kind", "digest"], name="one_link_per_account_and_value")]
-        indexes = [models.Index(fields=["kind", "digest", "last_at"], name="link_by_value")]  # reader: accounts behind one value
+        constraints = [
+            models.UniqueConstraint(fields=["account", "kind", "digest"], name="one_link_per_account_and_value")
+        ]
+        indexes = [
+            models.Index(fields=["kind", "digest", "last_at"], name="link_by_value")
+        ]  # reader: accounts behind one value
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.account_id}"
@@ -150,7 +156,9 @@ class Standing(models.Model):
     imported = models.BooleanField(default=False)
 
     class Meta:
-        indexes = [models.Index(fields=["account", "-at"], name="standing_of_account")]  # reader: features, strikes on the case page
+        indexes = [
+            models.Index(fields=["account", "-at"], name="standing_of_account")
+        ]  # reader: features, strikes on the case page
 
     def __str__(self) -> str:
         return f"{self.outcome} on {self.account_id}"

@@ -14,7 +14,9 @@ from typing import Any
 IDENTITY, CONTENT, THIRD_PARTY = "identity", "content", "third_party"  # the vault's classes
 MAX_CODE = 128
 # Kinds whose texts were written by somebody else about the account.
-BY_OTHERS = frozenset({"user_report", "age_report", "legal_notice", "trusted_notice", "authority_order", "block", "live_report"})
+BY_OTHERS = frozenset(
+    {"user_report", "age_report", "legal_notice", "trusted_notice", "authority_order", "block", "live_report"}
+)
 PEOPLE = frozenset({"reporter", "target"})  # whatever the kind
 KEPT = frozenset({"int", "decimal", "bool", "time", "account"})
 _NO_CODE = re.compile(r"[\x00-\x1f\x7f-\x9f@]|\s\s")
@@ -50,14 +52,21 @@ class Parted:
 
 
 def part_attributes(
-    told: Mapping[str, Any], *, at: datetime, known: Mapping[str, str], pushed: Mapping[str, str], identity: frozenset[str]
+    told: Mapping[str, Any],
+    *,
+    at: datetime,
+    known: Mapping[str, str],
+    pushed: Mapping[str, str],
+    identity: frozenset[str],
 ) -> Parted:
     """The attributes of an account: known ones plain, texts and identity hidden, unknown numbers with the time they were told."""
     parted = Parted()
     for key, value in {**derived(told, at=at), **told}.items():
         kind = known.get(key) or pushed.get(key)
         if kind == "text" or key == "birth_date":
-            parted.hide(key, f"account.{key}", str(value), IDENTITY if key in identity or key == "birth_date" else CONTENT)
+            parted.hide(
+                key, f"account.{key}", str(value), IDENTITY if key in identity or key == "birth_date" else CONTENT
+            )
         elif isinstance(value, str) and (kind is None or (kind == "code" and not _is_code(value))):
             parted.hide(key, f"attribute.{key}"[:64], value, CONTENT)
         elif isinstance(value, dict | list):
@@ -69,7 +78,9 @@ def part_attributes(
     return parted
 
 
-def part_data(kind: str, data: Mapping[str, Any], fields: Mapping[str, str], *, digest: Digest, crawler: Callable[[str], bool]) -> Parted:
+def part_data(
+    kind: str, data: Mapping[str, Any], fields: Mapping[str, str], *, digest: Digest, crawler: Callable[[str], bool]
+) -> Parted:
     """The data of a signal: numbers and codes plain, people as keyed hashes, everything somebody wrote hidden."""
     parted = Parted()
     data_class = THIRD_PARTY if kind in BY_OTHERS else CONTENT
@@ -79,11 +90,13 @@ def part_data(kind: str, data: Mapping[str, Any], fields: Mapping[str, str], *, 
             parted.plain[key] = {"person": digest("person", value).hex()}
         elif what == "agent" and isinstance(value, str):
             parted.hide(key, f"signal.{key}"[:64], value, CONTENT, crawler=crawler(value))
-        elif what in KEPT or isinstance(value, bool | int | float) or (what is not None and "|" in what):
+        elif what in KEPT or isinstance(value, bool | int | float) or (what is not None and "|" in what) or (what == "code" and _is_code(value)):
             parted.plain[key] = value
-        elif what == "code" and _is_code(value):
-            parted.plain[key] = value
-        elif what == "codes" and isinstance(value, list) and all(isinstance(item, str) and _is_code(item) for item in value):
+        elif (
+            what == "codes"
+            and isinstance(value, list)
+            and all(isinstance(item, str) and _is_code(item) for item in value)
+        ):
             parted.plain[key] = [item.lower() for item in value]
         else:
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -43,7 +43,9 @@ class Rows:
     secrets: list[tuple[UUID, Secret]] = field(default_factory=list)
 
 
-def rows_of(signals: Sequence[CleanSignal], accounts: Mapping[Key, tuple[UUID, bool]], kinds: Mapping[str, catalogue.Kind]) -> Rows:
+def rows_of(
+    signals: Sequence[CleanSignal], accounts: Mapping[Key, tuple[UUID, bool]], kinds: Mapping[str, catalogue.Kind]
+) -> Rows:
     """Part each signal into rows; personal values are listed, not yet sealed."""
     rows = Rows()
     for signal in signals:
@@ -63,8 +65,11 @@ def seal(rows: Rows) -> None:
     values = [(subject, secret.name, secret.value, secret.data_class) for subject, secret in rows.secrets]
     for (_, secret), kept in zip(rows.secrets, vault.keep_many(values), strict=True):
         secret.place[secret.key] = {
-            "vault": str(kept.pk), "commitment": bytes(kept.commitment).hex(), "length": len(secret.value), **secret.more
-        }  # fmt: skip
+            "vault": str(kept.pk),
+            "commitment": bytes(kept.commitment).hex(),
+            "length": len(secret.value),
+            **secret.more,
+        }
 
 
 def account_rows(rows: Rows, *, now: datetime) -> Iterable[dict[str, Any]]:
@@ -140,8 +145,16 @@ def _add_links(rows: Rows, signal: CleanSignal, told: Told) -> None:
         if row is None:
             at = signal.occurred_at
             rows.links[told.pk, kind, value] = {
-                "account_id": told.pk, "kind": kind, "digest": value.hex(), "first_at": at, "last_at": at, "times": 1
-            }  # fmt: skip
+                "account_id": told.pk,
+                "kind": kind,
+                "digest": value.hex(),
+                "first_at": at,
+                "last_at": at,
+                "times": 1,
+            }
         else:
-            row["first_at"], row["last_at"] = min(row["first_at"], signal.occurred_at), max(row["last_at"], signal.occurred_at)
+            row["first_at"], row["last_at"] = (
+                min(row["first_at"], signal.occurred_at),
+                max(row["last_at"], signal.occurred_at),
+            )
             row["times"] += 1

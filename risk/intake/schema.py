@@ -264,9 +264,18 @@ def _moment(value: Any, at: str, key: str) -> None:
 
 
 _CHECKS: dict[str, Callable[[Any, str, str], None]] = {
-    "int": _int, "decimal": _decimal, "bool": _bool, "text": _string, "code": _string, "codes": _strings, "person": _string,
-    "account": _string, "agent": _string, "date": _day, "time": _moment,
-}  # fmt: skip
+    "int": _int,
+    "decimal": _decimal,
+    "bool": _bool,
+    "text": _string,
+    "code": _string,
+    "codes": _strings,
+    "person": _string,
+    "account": _string,
+    "agent": _string,
+    "date": _day,
+    "time": _moment,
+}
 
 
 def _walk(value: Any, depth: int) -> int:

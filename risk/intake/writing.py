@@ -96,7 +96,9 @@ def known_signals(keys: Sequence[Key]) -> set[Key]:
 
 def known_accounts(keys: Sequence[Key]) -> dict[Key, tuple[UUID, bool]]:
     """The id of each account that is stored already, and whether it was erased."""
-    return {(platform, name): (pk, gone is not None) for platform, name, pk, gone in _all(KNOWN_ACCOUNTS, [*_columns(keys)])}
+    return {
+        (platform, name): (pk, gone is not None) for platform, name, pk, gone in _all(KNOWN_ACCOUNTS, [*_columns(keys)])
+    }
 
 
 def put_accounts(rows: Sequence[dict[str, Any]]) -> dict[Key, UUID]:

@@ -8,18 +8,22 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import redis
+from django.core.cache import cache
 from django.db import transaction
 
 from portal.audit import actions as audit
 from portal.audit.actions import Subject
 from portal.audit.events import Event
 from portal.people.models import User
+from risk.intake.models import Account
 
 from . import explain, running, writing
 from .models import Score
 from .score import PUSHED_OPENS, WATCH, Plan, Result, summed
 from .writing import Before, Slot
 
+LOOK_SECONDS = 300
 TOUCH_AFTER = timedelta(minutes=5)
 UNKNOWN = Plan(severity=50, review=50)  # a verdict on a risk type that no strategy of ours knows
 NO_SNAPSHOT = hashlib.sha256(b"{}").digest()
@@ -60,6 +64,18 @@ def take(*, now: datetime, limit: int = 500) -> list[Score]:
     return taken
 
 
+@transaction.atomic
+def look(account: Account, *, by: Subject, now: datetime) -> bool:
+    """Note that somebody looked at an account: one event per person, account and five minutes; whether it was written."""
+    try:
+        if not cache.add(f"looked:{audit.name_of(by)}:{account.pk}", 1, LOOK_SECONDS):
+            return False
+    except (OSError, redis.RedisError):
+        pass  # without the cache every look is written
+    audit.record(Event.ACCOUNT_VIEWED, by=by, of=account, now=now)
+    return True
+
+
 def _score(account_ids: Sequence[UUID], *, by: Subject, now: datetime) -> list[int]:
     if not account_ids:
         return []
@@ -78,9 +94,14 @@ def _score(account_ids: Sequence[UUID], *, by: Subject, now: datetime) -> list[i
     writing.fresh(account_ids)
     if written:
         audit.record(
-            Event.SCORES_WRITTEN, by=by, of=f"scores:{min(written)}-{max(written)}", now=now, accounts=len(account_ids),
-            changed=len(written), digest=batch.digest(),
-        )  # fmt: skip
+            Event.SCORES_WRITTEN,
+            by=by,
+            of=f"scores:{min(written)}-{max(written)}",
+            now=now,
+            accounts=len(account_ids),
+            changed=len(written),
+            digest=batch.digest(),
+        )
     if batch.to_take:
         writing.ring()
     return written
@@ -108,16 +129,27 @@ class _Batch:
                     self.same.append(last.pk)
                 return
         self._put(
-            slot, result, last, version=outcome.version.pk, snapshot=dict(outcome.values), digest=outcome.digest,
-            missing=dict(outcome.missing), news=self._is_news(outcome, last),
-        )  # fmt: skip
+            slot,
+            result,
+            last,
+            version=outcome.version.pk,
+            snapshot=dict(outcome.values),
+            digest=outcome.digest,
+            missing=dict(outcome.missing),
+            news=self._is_news(outcome, last),
+        )
         self.reasons[slot] = [
             {
-                "position": at, "rule": row.rule, "group": row.group, "title": outcome.titles[row.rule], "points": row.points,
-                "before_cap": row.before_cap, "detail": outcome.detail(row),
+                "position": at,
+                "rule": row.rule,
+                "group": row.group,
+                "title": outcome.titles[row.rule],
+                "points": row.points,
+                "before_cap": row.before_cap,
+                "detail": outcome.detail(row),
             }
             for at, row in enumerate(explain.ordered(result.rows))
-        ]  # fmt: skip
+        ]
 
     def add_verdict(self, account: UUID, kind: str, model: str, points: int, signal: int, plan: Plan) -> None:
         """A verdict made elsewhere: shown as what it is, never as points of ours; each new one counts."""
@@ -127,12 +159,22 @@ class _Batch:
             return
         result = summed(plan, points, opens_at=PUSHED_OPENS)
         self._put(
-            slot, result, last, version=None, snapshot={"signal": signal}, digest=NO_SNAPSHOT, missing={}, news=result.opens
+            slot,
+            result,
+            last,
+            version=None,
+            snapshot={"signal": signal},
+            digest=NO_SNAPSHOT,
+            missing={},
+            news=result.opens,
         )
 
     def digest(self) -> str:
         """SHA-256 over what was written, in order."""
-        lines = (f"{row['account_id']} {row['risk_type']} {row['model']} {row['raw']} {row['snapshot_digest']}" for row in self.scores)
+        lines = (
+            f"{row['account_id']} {row['risk_type']} {row['model']} {row['raw']} {row['snapshot_digest']}"
+            for row in self.scores
+        )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def _is_news(self, outcome: running.Outcome, last: Before | None) -> bool:
@@ -143,18 +185,36 @@ class _Batch:
         return (outcome.result.raw > last.raw or bool(fresh)) and outcome.result.shown >= WATCH
 
     def _put(
-        self, slot: Slot, result: Result, last: Before | None, *, version: int | None, snapshot: dict[str, Any], digest: bytes,
-        missing: dict[str, Any], news: bool,
-    ) -> None:  # fmt: skip
+        self,
+        slot: Slot,
+        result: Result,
+        last: Before | None,
+        *,
+        version: int | None,
+        snapshot: dict[str, Any],
+        digest: bytes,
+        missing: dict[str, Any],
+        news: bool,
+    ) -> None:
         if last is not None:
             self.replaced.append(last.pk)
         account, risk_type, model = slot
         self.to_take += news
         self.scores.append(
             {
-                "account_id": account, "risk_type": risk_type, "version_id": version, "model": model, "raw": result.raw,
-                "shown": result.shown, "band": result.band, "urgency": result.urgency, "at": self.now, "snapshot": snapshot,
-                "snapshot_digest": digest.hex(), "missing": missing, "opens": result.opens,
+                "account_id": account,
+                "risk_type": risk_type,
+                "version_id": version,
+                "model": model,
+                "raw": result.raw,
+                "shown": result.shown,
+                "band": result.band,
+                "urgency": result.urgency,
+                "at": self.now,
+                "snapshot": snapshot,
+                "snapshot_digest": digest.hex(),
+                "missing": missing,
+                "opens": result.opens,
                 "taken_at": None if news else self.now,
             }
-        )  # fmt: skip
+        )

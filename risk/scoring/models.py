@@ -33,7 +33,9 @@ class Score(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["account", "risk_type", "model"], condition=Q(latest=True), name="one_latest_score"),
+            models.UniqueConstraint(
+                fields=["account", "risk_type", "model"], condition=Q(latest=True), name="one_latest_score"
+            ),
         ]
         indexes = [
             # reader: GET /accounts by score

@@ -75,7 +75,9 @@ def engine() -> Engine:
     return _compiled(tuple(version.pk for version in versions), in_force, _Carried(versions))
 
 
-def run(machine: Engine, account_ids: Collection[UUID], held: Mapping[tuple[UUID, str], Held], *, now: datetime) -> list[Outcome]:
+def run(
+    machine: Engine, account_ids: Collection[UUID], held: Mapping[tuple[UUID, str], Held], *, now: datetime
+) -> list[Outcome]:
     """Score a batch of accounts under every live version.
 
     `held` says, by account and risk type, which rules had fired before and when they last held: they fade by their half-life.
@@ -108,11 +110,17 @@ def _outcome(
     now: datetime,
 ) -> Outcome:
     hits = [Hit(machine.points[rule.key], now) for rule, answer in verdicts if answer]
-    hits += [Hit(machine.points[rule.key], before[rule.key], holds=False) for rule, said in verdicts if not said and rule.key in before]
+    hits += [
+        Hit(machine.points[rule.key], before[rule.key], holds=False)
+        for rule, said in verdicts
+        if not said and rule.key in before
+    ]
     result = score(machine.plans[version.pk], hits, now=now)
     says = {rule.key: rule.says for rule, _ in verdicts}
     missing = {
-        rule.key: [name for name in rule.condition.columns if values[name] is None] for rule, answer in verdicts if answer is None
+        rule.key: [name for name in rule.condition.columns if values[name] is None]
+        for rule, answer in verdicts
+        if answer is None
     }
     snapshot = {name: values[name] for name in version.features if values[name] is not None}
     titles = {row.rule: explain.title(says[row.rule], values) for row in result.rows}
@@ -150,12 +158,10 @@ def _compiled(pks: tuple[int, ...], lists: tuple[int, ...], carried: _Carried) -
         versions=versions,
         features=tuple(sorted({name for version in versions for name in version.features})),
         expressions={rule.key: to_polars(rule.condition, entries) for version in versions for rule in version.rules},
-        plans={
-            version.pk: Plan(version.severity, version.review, version.caps, version.trust) for version in versions
-        },
+        plans={version.pk: Plan(version.severity, version.review, version.caps, version.trust) for version in versions},
         points={
             rule.key: Points(rule.key, rule.group, rule.points, rule.half_days, rule.floor)
             for version in versions
             for rule in version.rules
         },
-    )  # fmt: skip
+    )

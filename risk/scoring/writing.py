@@ -41,7 +41,9 @@ SELECT score_id, rule, points, title, (detail ->> 'at')::timestamptz, (detail ->
 FROM risk_reason WHERE score_id = ANY (%s::bigint[])"""
 
 # A superseded score that nobody took is not waited for any more: what follows it is.
-SUPERSEDE = "UPDATE risk_score SET latest = false, taken_at = coalesce(taken_at, %s::timestamptz) WHERE id = ANY (%s::bigint[])"
+SUPERSEDE = (
+    "UPDATE risk_score SET latest = false, taken_at = coalesce(taken_at, %s::timestamptz) WHERE id = ANY (%s::bigint[])"
+)
 
 TOUCH = "UPDATE risk_score SET at = %s::timestamptz WHERE id = ANY (%s::bigint[])"
 
@@ -103,18 +105,30 @@ def latest(account_ids: Collection[UUID]) -> dict[Slot, Before]:
 
 def pushed(account_ids: Collection[UUID]) -> list[tuple[UUID, str, str, int, int]]:
     """The newest verdicts made elsewhere: account, risk type, model, whole points, the signal that carried it."""
-    return [(account, kind, model, int(value + value.__class__("0.5")), signal) for account, kind, model, value, signal in
-            _all(PUSHED, [list(account_ids)])]  # fmt: skip
+    return [
+        (account, kind, model, int(value + value.__class__("0.5")), signal)
+        for account, kind, model, value, signal in _all(PUSHED, [list(account_ids)])
+    ]
 
 
-def put(scores: Sequence[dict[str, Any]], reasons: Mapping[Slot, list[dict[str, Any]]], *, replaced: Sequence[int], now: datetime) -> list[int]:
+def put(
+    scores: Sequence[dict[str, Any]],
+    reasons: Mapping[Slot, list[dict[str, Any]]],
+    *,
+    replaced: Sequence[int],
+    now: datetime,
+) -> list[int]:
     """Write scores with their reasons in place of the ones before; the ids of the new ones."""
     if replaced:
         _do(SUPERSEDE, [now, list(replaced)])
     if not scores:
         return []
     written = _all(PUT_SCORES, [_json(scores)])
-    rows = [{"score_id": pk, **row} for pk, account, kind, model in written for row in reasons.get((account, kind, model), ())]
+    rows = [
+        {"score_id": pk, **row}
+        for pk, account, kind, model in written
+        for row in reasons.get((account, kind, model), ())
+    ]
     if rows:
         _do(PUT_REASONS, [_json(rows)])
     return [pk for pk, *_ in written]
@@ -128,7 +142,7 @@ def touch(scores: Sequence[int], *, now: datetime) -> None:
 
 def ring() -> None:
     """Tell whoever listens, when this transaction commits, that there are scores to take."""
-    _do("SELECT pg_notify('reeve_intake', 'scored')", [])
+    _do("SELECT pg_notify('reeve_scores', '')", [])
 
 
 def calm() -> None:

@@ -23,8 +23,18 @@ from .grammar import check
 from .models import NamedList, Rule, Strategy, Version
 
 GROUPS = (
-    "identity", "device_link", "network", "graph", "velocity", "content", "engagement", "reports", "money", "history", "trust"
-)  # fmt: skip
+    "identity",
+    "device_link",
+    "network",
+    "graph",
+    "velocity",
+    "content",
+    "engagement",
+    "reports",
+    "money",
+    "history",
+    "trust",
+)
 
 
 @transaction.atomic
@@ -68,12 +78,25 @@ def _publish(told: Mapping[str, Any], *, by: Subject, now: datetime) -> bool:
         Version.objects.filter(pk=live.pk).update(status=Version.Status.RETIRED)
     last = strategy.versions.order_by("-number").values_list("number", flat=True).first() or 0
     version = Version.objects.create(
-        strategy=strategy, number=last + 1, status=Version.Status.LIVE, severity=Decimal(str(told["severity"])),
-        review=told["review"], caps=told.get("caps", {}), trust=told.get("trust", True), digest=digest, published_at=now,
-    )  # fmt: skip
+        strategy=strategy,
+        number=last + 1,
+        status=Version.Status.LIVE,
+        severity=Decimal(str(told["severity"])),
+        review=told["review"],
+        caps=told.get("caps", {}),
+        trust=told.get("trust", True),
+        digest=digest,
+        published_at=now,
+    )
     Rule.objects.bulk_create(_rule(version, at, rule) for at, rule in enumerate(told["rules"]))
     audit.record(
-        Event.STRATEGY_PUBLISHED, by=by, of=version, now=now, risk_type=strategy.risk_type, version=version.number, digest=digest
+        Event.STRATEGY_PUBLISHED,
+        by=by,
+        of=version,
+        now=now,
+        risk_type=strategy.risk_type,
+        version=version.number,
+        digest=digest,
     )
     return True
 
@@ -82,10 +105,17 @@ def _rule(version: Version, position: int, told: Mapping[str, Any]) -> Rule:
     if told["group"] not in GROUPS:
         raise ValueError(f"rule {told['key']}: there is no group {told['group']}")
     return Rule(
-        version=version, position=position, key=told["key"], group=told["group"], points=told["points"],
-        half_days=Decimal(str(told["half"])) if told.get("half") is not None else None, floor=told.get("floor"),
-        when=told["when"], says=told["says"], digest=check(told["when"], TYPES).digest,
-    )  # fmt: skip
+        version=version,
+        position=position,
+        key=told["key"],
+        group=told["group"],
+        points=told["points"],
+        half_days=Decimal(str(told["half"])) if told.get("half") is not None else None,
+        floor=told.get("floor"),
+        when=told["when"],
+        says=told["says"],
+        digest=check(told["when"], TYPES).digest,
+    )
 
 
 def digest_of(told: Mapping[str, Any]) -> str:

@@ -14,7 +14,9 @@ from .features import FEATURES, UNITS, FeatureDef
 
 AHEAD = 300
 STRONG = ("payment", "phone", "device", "payout")  # links of strength 0.8 or more
-CROWD = 20  # a value on more accounts than this links nobody (a carrier, a school, a shop), unless money is paid out to it
+CROWD = (
+    20  # a value on more accounts than this links nobody (a carrier, a school, a shop), unless money is paid out to it
+)
 HUB = 500  # no more accounts than this are read behind one value
 MINUTE, HOUR, DAY = UNITS["min"], UNITS["h"], UNITS["d"]
 
@@ -99,7 +101,8 @@ SPECIAL: dict[str, str] = {
     "trusted_age_notices_90d": count("age_report", 90 * DAY, "s.data ->> 'by' = 'trusted'"),
     "age_report_people_30d": (
         "nullif(count(DISTINCT coalesce(s.data -> 'reporter' ->> 'person', s.source || ':' || s.external_id)) "
-        + where("age_report", 30 * DAY, also="s.data ->> 'by' = 'user'") + ", 0)"
+        + where("age_report", 30 * DAY, also="s.data ->> 'by' = 'user'")
+        + ", 0)"
     ),
     "minor_on_stream_flags_24h": count("live_verdict", DAY, "s.data ->> 'what' = 'minor_visible'"),
     "ua_is_known_crawler": f"bool_or((s.data -> 'user_agent' -> 'crawler')::boolean) {where('profile_view', 7 * DAY)}",
@@ -110,7 +113,8 @@ SPECIAL: dict[str, str] = {
     # models answer in 0–1 or 0–100; the rules are written in 0–100
     "live_danger_score_5m": (
         f"round(max(CASE WHEN {number('score')} <= 1 THEN {number('score')} * 100 ELSE {number('score')} END) "
-        + where("live_verdict", 5 * MINUTE, also="s.data ->> 'what' = 'danger'") + ")"
+        + where("live_verdict", 5 * MINUTE, also="s.data ->> 'what' = 'danger'")
+        + ")"
     ),
     "stream_fingerprint_match": f"bool_or(s.data ->> 'what' = 'restream') {where('live_verdict', HOUR)}",
     "claims_30d": count("claim", 30 * DAY),
@@ -126,7 +130,7 @@ SPECIAL: dict[str, str] = {
     "followers_gained_daily_30d": per_day("followers_gained", "engagement_burst", 30 * DAY),
     "credential_changes_24h": count("credential_change", DAY),
     "owner_reports_7d": count("owner_report", 7 * DAY, "s.data ->> 'reason' = 'hacked'"),
-}  # fmt: skip
+}
 
 # Features that need a second level: a name, and a query over `s` that gives (account_id, value).
 NESTED: dict[str, str] = {
@@ -202,7 +206,7 @@ SELECT v.account_id,
 FROM by_value v LEFT JOIN removed r ON r.account_id = v.account_id LEFT JOIN shared t ON t.account_id = v.account_id
 GROUP BY v.account_id"""
 
-REFERRALS = f"""
+REFERRALS = """
 WITH RECURSIVE claims AS (
   SELECT s.account_id, a.platform, a.external_id, s.data ->> 'referrer' AS referrer FROM risk_signal s
   JOIN risk_account a ON a.id = s.account_id
@@ -241,11 +245,21 @@ SELECT account_id,
 FROM risk_standing WHERE account_id = ANY (%(accounts)s::uuid[]) AND lifted_at IS NULL AND at <= %(as_of)s::timestamptz
 GROUP BY account_id"""
 
-LINKED = frozenset({
-    "accounts_on_device_30d", "accounts_on_payout", "household_link", "signups_on_ip24_1h", "claims_on_device_7d",
-    "claims_on_payment_30d", "enforced_links_strong_30d", "enforced_links_strong_180d", "enforced_link_same_policy",
-    "days_since_linked_enforcement", "shared_targets_with_enforced_7d",
-})  # fmt: skip
+LINKED = frozenset(
+    {
+        "accounts_on_device_30d",
+        "accounts_on_payout",
+        "household_link",
+        "signups_on_ip24_1h",
+        "claims_on_device_7d",
+        "claims_on_payment_30d",
+        "enforced_links_strong_30d",
+        "enforced_links_strong_180d",
+        "enforced_link_same_policy",
+        "days_since_linked_enforcement",
+        "shared_targets_with_enforced_7d",
+    }
+)
 REFERRED = frozenset({"referral_cycle_size_30d", "referral_fanout_7d", "referred_active_share_7d"})
 DECIDED = frozenset({"strikes_active", "strikes_active_bullying", "live_strikes_180d"})
 OF_ACCOUNT = frozenset({"account", "not account", "region table"})

@@ -13,8 +13,12 @@ from .grammar import ANY, BOOL, LIST, NUMBER, TEXT, BadRule, Condition, checked
 
 MAX_TEXT = 256  # a text feature is cut to this before it is compared
 DTYPES: dict[str, Any] = {
-    "int": pl.Int64, "decimal": pl.Float64, "bool": pl.Boolean, "text": pl.String, "list": pl.List(pl.String)
-}  # fmt: skip
+    "int": pl.Int64,
+    "decimal": pl.Float64,
+    "bool": pl.Boolean,
+    "text": pl.String,
+    "list": pl.List(pl.String),
+}
 Lists = Mapping[str, Collection[str]]
 
 

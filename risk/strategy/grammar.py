@@ -4,26 +4,59 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-import polars as pl
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-MAX_CHARACTERS, MAX_NODES, MAX_DEPTH, MAX_LITERALS, MAX_PATTERN, MAX_REPEAT = 4000, 200, 12, 1000, 256, 20
-MAX_REPEATS_TOGETHER = 1000  # of nested or neighbouring counted repeats, multiplied
+from . import patterns
+
+MAX_CHARACTERS, MAX_NODES, MAX_DEPTH, MAX_LITERALS, MAX_PATTERN = 4000, 200, 12, 1000, 256
 MAX_INT = 2**53 - 1
 NUMBER, TEXT, BOOL, LIST, ANY = "number", "text", "bool", "list", "any"
 KIND_OF_TYPE = {"int": NUMBER, "decimal": NUMBER, "bool": BOOL, "text": TEXT, "list": LIST, "any": ANY}
 ALLOWED = (
-    exp.And, exp.Or, exp.Not, exp.Paren, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Add, exp.Sub, exp.Mul, exp.Div,
-    exp.Neg, exp.In, exp.Between, exp.Like, exp.Is, exp.Null, exp.Boolean, exp.Literal, exp.Column, exp.Identifier, exp.Case,
-    exp.If, exp.Coalesce, exp.Nullif, exp.Abs, exp.Least, exp.Greatest, exp.Lower, exp.Length, exp.StartsWith, exp.RegexpLike,
-    exp.ArrayContains, exp.Anonymous,
-)  # fmt: skip
+    exp.And,
+    exp.Or,
+    exp.Not,
+    exp.Paren,
+    exp.EQ,
+    exp.NEQ,
+    exp.GT,
+    exp.GTE,
+    exp.LT,
+    exp.LTE,
+    exp.Add,
+    exp.Sub,
+    exp.Mul,
+    exp.Div,
+    exp.Neg,
+    exp.In,
+    exp.Between,
+    exp.Like,
+    exp.Is,
+    exp.Null,
+    exp.Boolean,
+    exp.Literal,
+    exp.Column,
+    exp.Identifier,
+    exp.Case,
+    exp.If,
+    exp.Coalesce,
+    exp.Nullif,
+    exp.Abs,
+    exp.Least,
+    exp.Greatest,
+    exp.Lower,
+    exp.Length,
+    exp.StartsWith,
+    exp.RegexpLike,
+    exp.ArrayContains,
+    exp.Anonymous,
+)
 CHAINS = (exp.And, exp.Or, exp.Add, exp.Mul)  # a AND b AND c is one step deep, however long
 
 
@@ -86,7 +119,9 @@ def checked(text: str, names: tuple[tuple[str, str], ...]) -> Condition:
 
 def _parsed(text: str) -> exp.Expression:
     if len(text) > MAX_CHARACTERS:
-        raise BadRule(MAX_CHARACTERS, f"a condition has at most {MAX_CHARACTERS:,} characters; this one has {len(text):,}")
+        raise BadRule(
+            MAX_CHARACTERS, f"a condition has at most {MAX_CHARACTERS:,} characters; this one has {len(text):,}"
+        )
     if not text.strip():
         raise BadRule(0, "the condition is empty")
     if "\x00" in text:
@@ -196,7 +231,9 @@ def _not(node: exp.Expression, names: Mapping[str, str]) -> str:
 
 def _same(node: exp.Expression, names: Mapping[str, str]) -> str:
     """A comparison: both sides of one kind; bools only with = and <>."""
-    sides = [part for part in (node.this, node.expression, node.args.get("low"), node.args.get("high")) if part is not None]
+    sides = [
+        part for part in (node.this, node.expression, node.args.get("low"), node.args.get("high")) if part is not None
+    ]
     kinds = [_kind(side, names) for side in sides]
     for side, kind in zip(sides, kinds, strict=True):
         if isinstance(side, exp.Null):
@@ -267,8 +304,8 @@ def _text_to(result: str) -> Callable[[exp.Expression, Mapping[str, str]], str]:
                 raise BadRule(_at(pattern), "a pattern is written out, in quotes")
             if len(pattern.name) > MAX_PATTERN:
                 raise BadRule(_at(pattern), f"a pattern has at most {MAX_PATTERN} characters")
-            if isinstance(node, exp.RegexpLike):
-                _linear(pattern)
+            if isinstance(node, exp.RegexpLike) and (wrong := patterns.trouble(pattern.name)):
+                raise BadRule(_at(pattern), wrong)
         if node.args.get("flag") is not None:
             raise BadRule(_at(node), "flags cannot be used in a rule")
         return result
@@ -285,7 +322,11 @@ def _contains(node: exp.Expression, names: Mapping[str, str]) -> str:
 def _in_list(node: exp.Expression, names: Mapping[str, str]) -> str:
     if str(node.this).upper() != "IN_LIST":
         raise BadRule(_at(node), f"there is no function called {str(node.this)[:40]} in a rule")
-    if len(node.expressions) != 2 or not isinstance(node.expressions[1], exp.Literal) or not node.expressions[1].is_string:
+    if (
+        len(node.expressions) != 2
+        or not isinstance(node.expressions[1], exp.Literal)
+        or not node.expressions[1].is_string
+    ):
         raise BadRule(_at(node), "write IN_LIST(feature, 'name of the list')")
     _expect(node.expressions[0], TEXT, names)
     return BOOL
@@ -301,7 +342,9 @@ def _expect(node: exp.Expression, kind: str, names: Mapping[str, str]) -> str:
 def _agree(node: exp.Expression, kinds: list[str]) -> str:
     known = {kind for kind in kinds if kind != ANY}
     if len(known) > 1:
-        raise BadRule(_at(node), f"a {' and a '.join(sorted(known))} cannot stand together in {node.sql(comments=False)[:60]}")
+        raise BadRule(
+            _at(node), f"a {' and a '.join(sorted(known))} cannot stand together in {node.sql(comments=False)[:60]}"
+        )
     return known.pop() if known else ANY
 
 
@@ -325,33 +368,6 @@ _RULES: tuple[tuple[tuple[type[exp.Expression], ...], Callable[[exp.Expression, 
     ((exp.ArrayContains,), _contains),
     ((exp.Anonymous,), _in_list),
 )
-
-
-def _linear(pattern: exp.Expression) -> None:
-    """Patterns run in linear time; what makes them large or depends on a Unicode version is refused."""
-    text, at = pattern.name, _at(pattern)
-    if not text.isascii():
-        raise BadRule(at, "a pattern uses ASCII characters only")
-    if found := re.search(r"\\[A-Za-z0-9]", text):
-        raise BadRule(at, f"“{found[0]}” cannot be used in a pattern; write the characters, such as [0-9]")
-    if "(?" in text or "[[:" in text:
-        raise BadRule(at, "flags, look-arounds and named classes cannot be used in a pattern")
-    together = 1
-    for repeat in _repeats(text):
-        if repeat > MAX_REPEAT:
-            raise BadRule(at, f"a part of a pattern repeats at most {MAX_REPEAT} times")
-        together *= max(1, repeat)
-    if together > MAX_REPEATS_TOGETHER:
-        raise BadRule(at, "the repeats of this pattern multiply to too many")
-    try:
-        pl.select(pl.lit("").str.contains(text, strict=True))
-    except pl.exceptions.PolarsError:
-        raise BadRule(at, "this pattern cannot be read") from None
-
-
-def _repeats(text: str) -> Iterator[int]:
-    for found in re.finditer(r"\{(\d*)(,?)(\d*)\}", re.sub(r"\\.", "", text)):
-        yield int(found[3] or found[1] or 0)
 
 
 def _safe_division(node: exp.Expression) -> exp.Expression:

@@ -79,14 +79,20 @@ def catalogue() -> list[dict[str, Any]]:
             "trust": version.trust,
             "rules": [
                 {
-                    "key": rule.key, "group": rule.group, "points": rule.points, "half_days": rule.half_days,
-                    "floor": rule.floor, "when": rule.condition.text, "says": rule.says, "features": list(rule.condition.columns),
+                    "key": rule.key,
+                    "group": rule.group,
+                    "points": rule.points,
+                    "half_days": rule.half_days,
+                    "floor": rule.floor,
+                    "when": rule.condition.text,
+                    "says": rule.says,
+                    "features": list(rule.condition.columns),
                 }
                 for rule in version.rules
             ],
         }
         for version in live()
-    ]  # fmt: skip
+    ]
 
 
 def lists(names: Iterable[str]) -> dict[str, list[str]]:
@@ -94,7 +100,9 @@ def lists(names: Iterable[str]) -> dict[str, list[str]]:
     return {row.name: row.entries for row in NamedList.objects.filter(name__in=list(names), in_force=True)}
 
 
-def compute(account_ids: Collection[UUID], *, as_of: datetime, names: Collection[str] | None = None) -> dict[UUID, dict[str, Any]]:
+def compute(
+    account_ids: Collection[UUID], *, as_of: datetime, names: Collection[str] | None = None
+) -> dict[UUID, dict[str, Any]]:
     """The features of a batch of accounts at a time; what nobody told is None. At most five queries, whatever the number.
 
     A feature pushed by an upstream (an attribute of its name) is used where the computed one is None and the push is not
@@ -121,9 +129,12 @@ def compute(account_ids: Collection[UUID], *, as_of: datetime, names: Collection
 def _attributes(account_ids: Collection[UUID]) -> dict[UUID, tuple[dict[str, Any], str, datetime]]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id, attributes, country, last_seen_at FROM risk_account WHERE id = ANY (%s::uuid[])", [list(account_ids)]
+            "SELECT id, attributes, country, last_seen_at FROM risk_account WHERE id = ANY (%s::uuid[])",
+            [list(account_ids)],
         )
-        return {pk: (shipped.read_json(attributes), country, seen) for pk, attributes, country, seen in cursor.fetchall()}
+        return {
+            pk: (shipped.read_json(attributes), country, seen) for pk, attributes, country, seen in cursor.fetchall()
+        }
 
 
 def _fill(rows: Mapping[UUID, dict[str, Any]], sql: str, columns: Sequence[str] | None, values: dict[str, Any]) -> None:
@@ -196,16 +207,30 @@ def _declared_age(told: Mapping[str, Any], at: datetime) -> int | None:
 def _live(version: Version) -> LiveVersion:
     rules = tuple(
         LiveRule(
-            rule.key, rule.group, rule.points, float(rule.half_days) if rule.half_days is not None else None, rule.floor,
-            rule.says, rule.position, checked(rule.when, NAMES),
+            rule.key,
+            rule.group,
+            rule.points,
+            float(rule.half_days) if rule.half_days is not None else None,
+            rule.floor,
+            rule.says,
+            rule.position,
+            checked(rule.when, NAMES),
         )
         for rule in version.rules.all()
-    )  # fmt: skip
+    )
     strategy = version.strategy
     return LiveVersion(
-        version.pk, strategy.risk_type, strategy.title, strategy.lane, version.number, round(version.severity * 100),
-        version.review, version.caps, version.trust, rules,
-    )  # fmt: skip
+        version.pk,
+        strategy.risk_type,
+        strategy.title,
+        strategy.lane,
+        version.number,
+        round(version.severity * 100),
+        version.review,
+        version.caps,
+        version.trust,
+        rules,
+    )
 
 
 _CASTS: dict[str, Any] = {"int": int, "decimal": float, "bool": bool, "text": str}
