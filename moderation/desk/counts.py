@@ -23,7 +23,7 @@ SELECT count(*) FROM (
     CROSS JOIN LATERAL (
         SELECT 1 FROM moderation_case WHERE queue_id = mine.id AND status = 'waiting' LIMIT %s
     ) AS one LIMIT %s
-) AS some
+) AS counted
 """
 
 

@@ -168,7 +168,7 @@ GROUP BY 1, 2, 3, 4, 5 LIMIT 200
 
 
 def linked(account: Account, *, now: datetime) -> list[dict[str, Any]]:
-    """Accounts behind the same device, phone, e-mail or payment, strongest kind first, with what stands against them."""
+    """Accounts behind the same device, phone, e-mail or payment, strongest kind first; each with its standing."""
     with connection.cursor() as cursor:
         cursor.execute(_LINKED, [account.pk, list(STRENGTH)])
         rows = cursor.fetchall()

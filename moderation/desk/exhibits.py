@@ -130,12 +130,13 @@ def _exhibit(row: Mapping[str, Any], index: int, words: Mapping[Any, str], *, no
     data = row["data"] or {}
     kind = row["kind"]
     texts, facts = [], []
-    for name in sorted(data, key=lambda name: (TEXTS.index(name) if name in TEXTS else len(TEXTS), name)):
+    for name in sorted(data, key=_place):
         for value in data[name] if isinstance(data[name], list) else [data[name]]:
             if isinstance(value, dict) and value.get("vault"):
                 texts.append((FACT_WORDS.get(name, plain(name)), opened.get(str(value["vault"]), "(erased)")))
             else:
-                facts.append((FACT_WORDS.get(name, plain(name).lower()), _fact(value)))
+                if name != "language":  # stands in the head
+                    facts.append((FACT_WORDS.get(name, plain(name).lower()), _fact(value)))
     for verdict in row["scores"] or []:
         facts.append(
             (
@@ -160,6 +161,14 @@ def _exhibit(row: Mapping[str, Any], index: int, words: Mapping[Any, str], *, no
         texts=texts,
         facts=facts,
     )
+
+
+_ORDER = {name: place for place, name in enumerate((*TEXTS, *FACT_WORDS))}
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Texts first, then what is said in words of our own, then the rest by name."""
+    return _ORDER.get(name, len(_ORDER)), name
 
 
 def _fact(value: Any) -> str:

@@ -70,7 +70,7 @@ def _row(
     without = raw - after + (min(rest, after) if before > after else rest)
     shown = max(0, min(100, without))
     return Contribution(
-        title=reason["title"],
+        title=reason["title"][:1].upper() + reason["title"][1:],
         note=note,
         points=signed(points),
         sign="up" if points > 0 else "down" if points < 0 else "none",

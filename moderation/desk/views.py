@@ -17,6 +17,7 @@ from moderation.decisions.models import Policy
 from portal.answer import answer
 from portal.people import actions as people
 from portal.people.forms import ProfileForm
+from portal.people.models import User
 from portal.people.permissions import Permission, requires
 from portal.wording import capped, due, number
 from risk.intake.models import Account
@@ -174,7 +175,7 @@ def who(found: Account, *, lanes: list[str], now: Any) -> dict[str, Any]:
 def profile(request: HttpRequest) -> HttpResponse:
     """How the desk behaves for me: duty, keys, colours, time to undo."""
     me = request.user
-    form = ProfileForm(request.POST or None, instance=type(me).objects.get(pk=me.pk))
+    form = ProfileForm(request.POST or None, instance=User.objects.get(pk=me.pk))
     if request.method == "POST" and form.is_valid():
         people.change_profile(me, by=me, now=timezone.now(), **form.cleaned_data)
         return answer(request, "people/profile.html#saved", to="profile", say="Your profile is saved.", form=form)

@@ -1,0 +1,117 @@
+"""How does a test look at real pages? A live server on a real database, Debian's Chromium, and an ear for CSP violations."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.world import PASSWORD, World, tell
+
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright's loop runs in the thread of the test
+
+FLAGS = (
+    "--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--no-sandbox", "--disable-dev-shm-usage",
+)  # fmt: skip
+SHOTS = Path(__file__).resolve().parent.parent / "screenshots"
+LISTEN = """
+window.__violations = [];
+document.addEventListener("securitypolicyviolation", (event) =>
+  window.__violations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
+"""
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """One browser for the run."""
+    from playwright.sync_api import sync_playwright
+
+    binary = (
+        os.environ.get("CHROMIUM")
+        or shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
+    with sync_playwright() as playwright, contextlib.ExitStack() as stack:
+        browser = (
+            playwright.chromium.launch(executable_path=binary, args=list(FLAGS))
+            if binary
+            else playwright.chromium.launch(args=list(FLAGS))
+        )
+        stack.callback(browser.close)
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def served(django_db_setup: None, django_db_blocker: Any) -> Iterator[tuple[str, World]]:
+    """A live server over a small world whose rows are really committed; all tests of a module share it."""
+    from django.db import connections
+    from django.utils import timezone
+    from pytest_django.live_server_helper import LiveServer
+
+    from tests.conftest import _empty_tables
+
+    with django_db_blocker.unblock():
+        _empty_tables()
+        world = tell(timezone.now())
+        server = LiveServer("127.0.0.1")
+        try:
+            yield server.url, world
+        finally:
+            server.stop()
+            for connection in connections.all():
+                connection.close()
+            _empty_tables()
+
+
+@pytest.fixture
+def visit(chromium: Any, served: tuple[str, World]) -> Iterator[Callable[..., Any]]:
+    """Open the house as somebody: `page = visit("ada")`; every page is checked for CSP violations and script errors at the end."""
+    url, _ = served
+    contexts, pages, errors = [], [], []
+
+    def open_as(
+        name: str = "", *, width: int = 1440, height: int = 900, scheme: str = "light", script: bool = True
+    ) -> Any:
+        context = chromium.new_context(
+            base_url=url,
+            viewport={"width": width, "height": height},
+            color_scheme=scheme,
+            java_script_enabled=script,
+            reduced_motion="reduce",
+            locale="en-GB",
+        )
+        contexts.append(context)
+        context.set_default_timeout(10_000)
+        if script:
+            context.add_init_script(LISTEN)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on(
+            "console",
+            lambda message: errors.append(message.text) if "Content Security Policy" in message.text else None,
+        )
+        pages.append(page)
+        if name:
+            sign_in(page, name)
+        return page
+
+    yield open_as
+    for context in contexts:
+        context.close()
+    assert not errors, errors
+
+
+def sign_in(page: Any, name: str) -> None:
+    """Through the door, as a person does."""
+    page.goto("/sign-in/")
+    page.fill("[name=username]", name)
+    page.fill("[name=password]", PASSWORD)
+    page.click("main button")
+    page.wait_for_load_state("domcontentloaded")
