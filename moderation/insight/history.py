@@ -31,7 +31,10 @@ HIDDEN = """EXISTS (
         (SELECT d.case_id FROM moderation_decision d WHERE d.id = substr(named.name, 10)::uuid)
       WHEN named.name ~ '^enforcement:[0-9a-f-]{36}$' THEN
         (SELECT d.case_id FROM moderation_enforcement e JOIN moderation_decision d ON d.id = e.decision_id
-          WHERE e.id = substr(named.name, 13)::uuid) END
+          WHERE e.id = substr(named.name, 13)::uuid)
+      WHEN named.name ~ '^standing:[0-9]{1,18}$' THEN
+        (SELECT d.case_id FROM risk_standing s JOIN moderation_decision d ON d.id = s.decision
+          WHERE s.id = substr(named.name, 10)::bigint) END
    WHERE c.lane <> ALL(%s))"""
 
 
@@ -150,6 +153,6 @@ def facts(chosen: LogFilter) -> dict[str, Any]:
         stated["by"] = chosen.by
     if chosen.subjects:
         stated["of"] = list(chosen.subjects)
-    if chosen.types:
-        stated["types"] = list(chosen.types[:50])
+    if kinds := chosen.echo.get("type"):
+        stated["type"] = kinds
     return stated

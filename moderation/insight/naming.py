@@ -136,7 +136,7 @@ def _decisions(ids: set[str], *, linked: bool) -> dict[str, Word]:
     found = Decision.objects.filter(pk__in=_uuids(ids)).values_list("pk", "outcome", "case_id")
     return {
         f"decision:{pk}": Word(
-            f"the decision {wording.plain(outcome).lower()} on case {case_id}",
+            f"the decision “{wording.plain(outcome).lower()}”",
             reverse("case", args=[case_id]) if linked else "",
         )
         for pk, outcome, case_id in found

@@ -288,7 +288,7 @@ def headline(shown: Board, *, user: User, now: datetime) -> list[dict[str, Any]]
     ]
 
 
-def flow_chart(shown: Board, table: Table, csv: str) -> dict[str, Any]:
+def flow_chart(shown: Board, table: Table) -> dict[str, Any]:
     """The flow as the bars tag takes it."""
     hourly = shown.period.step.total_seconds() == 3600
     long = len(shown.period.steps) > 24
@@ -299,7 +299,6 @@ def flow_chart(shown: Board, table: Table, csv: str) -> dict[str, Any]:
     return {
         "title": table.title,
         "labels": labels,
-        "csv": csv,
         "series": [
             {"name": "opened", "values": shown.series["opened"], "tone": "review"},
             {"name": "closed", "values": shown.series["closed"], "tone": "accent"},

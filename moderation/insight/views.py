@@ -57,7 +57,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "tables": tables,
         "queues": shown.queues,
         "as_of": shown.as_of,
-        "flow": tiles.flow_chart(shown, tables["flow"], f"flow/?{query}&format=csv"),
+        "flow": tiles.flow_chart(shown, tables["flow"]),
         "ages": tiles.age_bars(tables["ages"]),
         "backends": dashboards.backends(shown, now=now),
         "query": query,

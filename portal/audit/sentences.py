@@ -40,19 +40,19 @@ KINDS: dict[str, str] = {
 
 SENTENCES: dict[Event, str] = {
     Event.ACCOUNT_VIEWED: "looked at {account}[ ({purpose})]",
-    Event.APPROVAL_DECLINED: "declined {decision}[, {outcome},][ on {case}]",
-    Event.APPROVAL_GIVEN: "approved {decision}[, {outcome},][ on {case}]",
+    Event.APPROVAL_DECLINED: "declined {decision}[ on {case}]",
+    Event.APPROVAL_GIVEN: "approved {decision}[ on {case}]",
     Event.AUDIT_VIEWED: "read the log[, filtered by {filter}]",
     Event.BACKEND_PAUSED: "paused {backend}[: {why}]",
     Event.BACKEND_RESUMED: "let {backend} go on",
     Event.CASE_ANNOTATED: "wrote a note on {case}",
     Event.CASE_CLAIMED: "claimed {case}[ until {until}]",
     Event.CASE_DECIDED: "closed {case}[: {outcome}][ for {reason_code}]",
-    Event.CASE_ESCALATED: "escalated {case}[ from {from}][ to {to}]",
+    Event.CASE_ESCALATED: "escalated {case}[ from {came_from}][ to {to}]",
     Event.CASE_EXTENDED: "kept {case} longer[, until {until}]",
     Event.CASE_HANDED_OFF: "handed {case} to child safety and sealed its evidence",
-    Event.CASE_JOINED: "added to {case}[: {why}][ (priority {priority})]",
-    Event.CASE_MOVED: "moved {case}[ from {from}][ to {to}]",
+    Event.CASE_JOINED: "added to {case}[: {signal}][, {risk_type}][ (priority {priority})][; moved it from {came_from} to {to}]",
+    Event.CASE_MOVED: "moved {case}[ from {came_from}][ to {to}]",
     Event.CASE_OPENED: "opened {case} about {account}[ in {queue}][: {why}]",
     Event.CASE_PENDING: "set {case} to wait[ for {pending_for}][ until {until}][; then: {default}]",
     Event.CASE_REASSIGNED: "gave {case}[ to {user}]",
@@ -66,11 +66,11 @@ SENTENCES: dict[Event, str] = {
         "decided[ {case}][: {outcome}][ under {policy}][ for {reason_code}][; in effect from {release_at}]"
     ),
     Event.DECISION_PROPOSED: (
-        "proposed[ {outcome}][ on {case}][ under {policy}][ for {reason_code}]; a second person must agree[ ({why})]"
+        "proposed[ {outcome}][ on {case}][ under {policy}][ for {reason_code}]; a second person must agree[ ({approval})]"
     ),
-    Event.DECISION_RELEASED: "put {decision}[, {outcome},] into effect[ on {account}]",
-    Event.DECISION_REVERSED: "reversed {decision}[ ({outcome})][ on {case}][ for {reason_code}]",
-    Event.DECISION_UNDONE: "took back {decision}[ ({outcome})][ on {case}] before it took effect",
+    Event.DECISION_RELEASED: "put {decision} into effect[ on {account}]",
+    Event.DECISION_REVERSED: "reversed {decision}[ on {case}][ for {reason_code}]",
+    Event.DECISION_UNDONE: "took back {decision}[ on {case}] before it took effect",
     Event.DECISION_WITHDRAWN: "withdrew the proposal {decision}[ on {case}][: {why}]",
     Event.DRAFT_SAVED: "saved a draft on {case}",
     Event.ENFORCEMENT_APPLIED: "saw[ {kind}] applied to {account}[ by {backend}][ at try {attempt}]",
@@ -102,16 +102,16 @@ SENTENCES: dict[Event, str] = {
     Event.QUEUE_PUBLISHED: "published {queue}",
     Event.ROLE_GRANTED: "granted[ {role}] to {user}",
     Event.ROLE_REVOKED: "took[ {role}] from {user}",
-    Event.SCORES_TAKEN: "took[ {count}] new scores for cases",
+    Event.SCORES_TAKEN: "took[ {scores}] new scores[ and {signals} signals] to[ {cases}] cases",
     Event.SCORES_WRITTEN: "scored[ {accounts}] accounts[; {changed} scores changed]",
     Event.SIGNALS_ACCEPTED: (
-        "took in[ {accepted}] signals[ by {door}][, {duplicates} known before][, {rejected} refused]"
+        "took in[ {accepted}] signals[ by the door {door}][, {duplicates} known before][, {rejected} refused]"
     ),
     Event.SIGN_IN_FAILED: "failed to sign in[ as {username}]",
     Event.SIGN_IN_SUCCEEDED: "signed in",
     Event.SIGN_OUT_SUCCEEDED: "signed out",
     Event.STANDING_LIFTED: "lifted the standing[ {outcome}] of {account}",
-    Event.STANDING_RECORDED: "recorded[ {outcome}] as standing for {account}[, {strikes} strikes]",
+    Event.STANDING_RECORDED: "recorded[ {outcome}] as standing for {account}[ under {policy}][, strikes: {strikes}]",
     Event.STRATEGY_PUBLISHED: "published {strategy}[ ({risk_type} version {version})]",
     Event.USER_CREATED: "added {user}[ ({username})]",
     Event.USER_DISABLED: "disabled {user}[: {why}]",
