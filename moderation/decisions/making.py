@@ -116,7 +116,8 @@ def write(
         case=case, account=case.account, queue=case.queue, risk_type=settled.risk_type, outcome=word.outcome,
         status=Decision.Status.PROPOSED if proposed else Decision.Status.HELD, reason_code=settled.reason,
         policy=settled.policy, note=note, answers=word.answers, scope=word.scope, until=word.until, label=settled.reason.label,
-        shown=case.shown, evidence=frozen, made_by=by, made_at=now, request_key=request_key,
+        shown=case.shown, evidence=frozen, made_by=by, made_at=now,
+        claimed_at=case.claimed_at, request_key=request_key,
         fingerprint=word.fingerprint(case=case.pk, version=version), needs_approval=proposed, approval_why=settled.approval_why,
         release_at=None if proposed else now + timedelta(seconds=undo_seconds),
     )  # fmt: skip
