@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -38,9 +39,24 @@ def django_db_setup(django_db_blocker: Any, worker_id: str) -> Iterator[None]:
     with django_db_blocker.unblock():
         for alias in ("default", "owner"):
             connections[alias].close()
-    with maintenance.cursor() as cursor:
-        cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    _drop(maintenance, name)
     maintenance.close()
+
+
+def _drop(maintenance: Any, name: str) -> None:
+    """Drop a database; while the server's own vacuum is in it, nobody but a superuser can, so ask again."""
+    import psycopg2
+
+    for patience in range(50, -1, -1):
+        try:
+            with maintenance.cursor() as cursor:
+                cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        except (psycopg2.errors.InsufficientPrivilege, psycopg2.errors.ObjectInUse):
+            if not patience:
+                raise
+            time.sleep(0.2)
+        else:
+            return
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ from .source import Module, called, modules, named, public_functions
 
 # Public functions in actions modules that write no event, each with its reason.
 EXEMPT = {
+    "moderation.decisions.actions.ordered_by": "reads",
+    "moderation.enforcement.actions.ship": "a row per described backend; nothing is decided by it",
     "portal.audit.actions.name_of": "names a thing; changes nothing",
     "portal.audit.actions.record": "is the writer",
     "portal.audit.actions.record_many": "is the writer",
@@ -25,6 +27,8 @@ EXEMPT = {
     "portal.privacy.actions.open_value": "reads for rules, lists and masks; a person's look is case.viewed",
     "portal.privacy.actions.open_values": "as open_value()",
     "portal.privacy.actions.subject_of_user": "names a thing; changes nothing",
+    "risk.intake.actions.take_signals": "hands signals out within the act that opens or joins a case, which records",
+    "risk.strategy.actions.digest_of": "names what is in a version; changes nothing",
 }
 WRITES = {"record", "record_many", "audit.record", "audit.record_many"}
 
