@@ -119,7 +119,7 @@ def test_it_says_ready_once_then_who_may_sign_in(demo: Demo) -> None:
     assert set(roles) == {"reviewer", "specialist", "lead", "analyst", "auditor", "privacy", "operator", "admin"}
     for user in demo.told["users"]:
         assert any(user["username"] in line and user["password"] in line for line in demo.said)
-    assert requests.get(f"{demo.told['url']}/readyz", timeout=5).status_code == 200
+    assert requests.get(f"{demo.told['url']}/readyz", timeout=30).status_code == 200
 
 
 @pytest.mark.slow
@@ -132,10 +132,10 @@ def test_it_writes_down_how_a_script_walks_in(demo: Demo) -> None:
     psycopg2.connect(told["database_url"]).close()
     psycopg2.connect(told["migrate_database_url"]).close()
     assert redis.Redis.from_url(told["redis_url"]).ping()
-    assert requests.get(told["platform_url"], timeout=5).status_code == 200
-    assert requests.get(f"{told['url']}/api/v1/queues", timeout=5).status_code == 401
+    assert requests.get(told["platform_url"], timeout=30).status_code == 200
+    assert requests.get(f"{told['url']}/api/v1/queues", timeout=30).status_code == 401
     key = {"Authorization": f"Bearer {told['users'][0]['api_key']}"}
-    assert requests.get(f"{told['url']}/api/v1/queues", headers=key, timeout=5).status_code == 200
+    assert requests.get(f"{told['url']}/api/v1/queues", headers=key, timeout=30).status_code == 200
 
 
 @pytest.mark.slow
@@ -179,11 +179,11 @@ def test_the_buttons_on_the_platform_really_break_something(demo: Demo) -> None:
     broker = redis.Redis.from_url(demo.told["redis_url"])
     broker.set("rung", "now")
 
-    requests.post(f"{platform}/try/broker", timeout=5)
+    requests.post(f"{platform}/try/broker", timeout=30)
     assert broker.get("rung") is None
-    requests.post(f"{platform}/try/worker", timeout=5)
+    requests.post(f"{platform}/try/worker", timeout=30)
     wait_for(lambda: demo.told["processes"]["worker"] != worker.pid)
-    foreign = requests.post(f"{platform}/try/away", headers={"Origin": "http://elsewhere.example"}, timeout=5)
+    foreign = requests.post(f"{platform}/try/away", headers={"Origin": "http://elsewhere.example"}, timeout=30)
     assert foreign.status_code == 404
     assert _answers(platform)
 
