@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, InternalError, transaction
 
 from moderation.cases.models import Case, Draft
 from moderation.decisions import actions
@@ -47,8 +47,10 @@ def test_the_database_refuses_the_person_who_decided(ben):
 def test_the_database_refuses_a_ban_in_force_without_a_second_person(ada):
     decision = make_decision(at="proposed", by=ada)
 
-    with pytest.raises(IntegrityError, match="what_needs_a_second_person_has_one"), transaction.atomic():
+    with pytest.raises(InternalError, match="Invalid transition"), transaction.atomic():
         Decision.objects.filter(pk=decision.pk).update(status="released")
+    with pytest.raises(IntegrityError, match="what_needs_a_second_person_has_one"), transaction.atomic():
+        Decision.objects.filter(pk=decision.pk).update(status="held")
 
 
 def test_it_is_a_leads_word_outside_the_lanes(ada, ruth, person):

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from moderation.cases import catalogue as cases
@@ -141,6 +141,7 @@ words = st.builds(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # other work may share the machine
 @given(words, words, st.integers(1, 3), st.integers(1, 3))
 def test_two_words_have_one_fingerprint_only_if_they_are_the_same(one, other, case, version):
     same = one == other
