@@ -14,7 +14,7 @@ function suggest(form, reason) {
 function draw(form) {
   const outcome = form.querySelector("[name=outcome]:checked");
   const reason = form.querySelector("[name=reason_code]:checked");
-  const send = form.querySelector("[data-send]");
+  const send = document.querySelector("[data-send]");
   const note = form.elements.note;
   note.required = Boolean(reason?.hasAttribute("data-note") || outcome?.hasAttribute("data-note"));
   if (!outcome) return void (send.textContent = "Decide");

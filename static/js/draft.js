@@ -7,7 +7,7 @@ let dirty = null;
 async function keep(form, last = false) {
   clearTimeout(timer);
   dirty = null;
-  const state = form.querySelector("[data-draft-state]");
+  const state = document.querySelector("[data-draft-state]");
   try {
     const body = new URLSearchParams(new FormData(form));
     const answer = await fetch(form.dataset.draft, { method: "POST", body, keepalive: last, headers: { "X-Requested-With": "fetch" } });
