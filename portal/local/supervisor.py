@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -387,7 +388,9 @@ def main(arguments: list[str]) -> int:
         say(str(why))
         return 1
     except OSError as error:
-        say(f"It cannot run: {error.strerror or error} ({error.filename or supervisor.data_dir}).")
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        what = f"{error.strerror or error} ({error.filename or supervisor.data_dir})"
+        say(f"The disk that holds {supervisor.data_dir} is full." if full else f"It cannot run: {what}.")
         return 1
     finally:
         supervisor.stop()
