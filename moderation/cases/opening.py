@@ -146,8 +146,10 @@ def _of_signals(signals: list[Signal], rules: tuple[Route, ...], queues: dict[st
         why = signal.kind.replace("_", " ").capitalize()
         floor = priority(0, found.priority_floor)
         wants.append(
-            Want(signal.account_id, queues[found.to], risk_type, None, floor, True, why, signal.kind, signal.received_at,
-                 opens=not answers, answers=answers)
+            Want(
+                signal.account_id, queues[found.to], risk_type, None, floor, True, why, signal.kind, signal.received_at,
+                opens=not answers, answers=answers,
+            )
         )  # fmt: skip
     return wants
 
@@ -194,7 +196,7 @@ def _new(want: Want, account: Account, *, now: datetime) -> Case:
 
 
 def _join(case: Case, want: Want) -> Any:
-    """Add a reason to an open case: its priority never falls; while it waits, a stronger reason moves it to its queue."""
+    """Add a reason to an open case: its priority never falls; while it waits, a stronger reason takes it along."""
     facts: dict[str, Any] = {"signal": want.opened_by, "risk_type": want.risk_type}
     changes: dict[str, Any] = {"due_at": min(case.due_at, _due(want))} if want.opens else {}
     stronger = want.urgency > case.priority or (want.must_review and not case.must_review and want.opens)
@@ -239,7 +241,8 @@ def _ended(accounts: Iterable[UUID], *, now: datetime) -> dict[tuple[UUID, str],
 def _rests(want: Want, account: Account, ended: Iterable[Case], *, now: datetime) -> bool:
     """Whether our own points open no case again: a person has just looked at them, or snoozed the account.
 
-    A signal that must be looked at, and a model's new verdict, always open one.
+    Points that rose without anybody telling something new (a strike of that very decision) ask nobody again. A signal
+    that must be looked at, and a model's new verdict, always open a case.
     """
     if want.score is None or want.score.model or want.must_review:
         return False
@@ -247,6 +250,7 @@ def _rests(want: Want, account: Account, ended: Iterable[Case], *, now: datetime
         return True
     return any(
         want.score.shown < case.shown + MUST_RISE
+        or (case.ended_at is not None and account.last_seen_at <= case.ended_at)
         if case.risk_type == want.risk_type
         else case.ended_at is not None and case.ended_at > now - REST_FROM_OTHERS and want.urgency <= case.priority
         for case in ended

@@ -9,7 +9,7 @@ from moderation.cases import actions
 from moderation.cases.models import Case
 from moderation.decisions import actions as decisions
 from portal.audit.models import AuditEvent
-from risk.intake.models import Signal
+from risk.intake.models import Account, Signal
 from risk.scoring.models import Score
 from tests.make import NOON, later, make_case, make_decision, make_row_account, make_score, ship_settings
 
@@ -35,7 +35,13 @@ def test_a_score_over_the_line_opens_a_case_in_its_queue(account):
     assert actions.take_new(now=NOON) == 1
 
     case = Case.objects.get()
-    assert (case.queue.slug, case.risk_type, case.score, case.shown, case.why) == ("spam", "spam", score, 60, "posts a lot")
+    assert (case.queue.slug, case.risk_type, case.score, case.shown, case.why) == (
+        "spam",
+        "spam",
+        score,
+        60,
+        "posts a lot",
+    )
     assert (case.priority, case.rank) == (360, 640)
     assert case.due_at == later(minutes=720 - 3)  # from receipt, not from opening
     assert AuditEvent.objects.get(type="case.opened").by.startswith("user:")
@@ -185,10 +191,21 @@ def test_what_was_just_decided_is_not_asked_again_for_the_same_points(ada):
         actions.take_new(now=later(minutes=minute))
     assert not Case.objects.open().exists()
 
+    Account.objects.filter(pk=decision.account_id).update(last_seen_at=later(minutes=3))
     make_score(decision.account, shown=70, now=later(minutes=3))
     actions.take_new(now=later(minutes=3))
 
     assert Case.objects.open().count() == 1
+
+
+def test_points_that_rose_without_news_ask_nobody_again(ada):
+    decision = make_decision(at="released", by=ada)
+    Account.objects.filter(pk=decision.account_id).update(last_seen_at=decision.made_at)
+    make_score(decision.account, shown=90, now=later(minutes=3))  # the strike of that decision made it
+
+    actions.take_new(now=later(minutes=3))
+
+    assert not Case.objects.open().exists()
 
 
 def test_a_models_new_verdict_always_opens(ada):
