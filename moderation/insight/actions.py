@@ -1,4 +1,4 @@
-"""What changes in insight? An export is asked for, made, cancelled, downloaded and thrown away; looking at the log is told."""
+"""What changes in insight? Exports are asked for, made, cancelled, taken away, deleted; looking at the log is told."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LOG_VIEW = timedelta(minutes=5)  # reading the log is told once per person and s
 def request_export(
     chosen: history.LogFilter, *, formats: Sequence[str], purpose: str, by: User, now: datetime
 ) -> Export:
-    """Ask for a history. What is in it is settled now: later events are not. Raises `Refused` for one too many at once."""
+    """Ask for a history; what is in it is settled now. Raises `Refused` for one too many at once."""
     busy = Export.objects.filter(asked_by=by, status__in=[Export.Status.QUEUED, Export.Status.RUNNING]).count()
     if busy >= AT_ONCE:
         raise Refused(f"{busy} of your exports are still being made; wait for one to end, or cancel it.")

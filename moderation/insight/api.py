@@ -15,6 +15,7 @@ from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from portal.people.models import User
 from portal.people.permissions import Permission, api_requires
 from portal.refusal import Refused
 
@@ -61,9 +62,10 @@ def ask(request: Request) -> Response:
     """Ask for the history of actions. What is in it is settled now; a worker makes it."""
     if not isinstance(request.data, dict):
         raise Refused("The body is one JSON object.", status=400)
-    asked = exports.asked(request.data, wanted_by=request.user)
+    user: User = request.user  # type: ignore[assignment]
+    asked = exports.asked(request.data, wanted_by=user)
     export = actions.request_export(
-        asked.chosen, formats=asked.formats, purpose=asked.purpose, by=request.user, now=timezone.now()
+        asked.chosen, formats=asked.formats, purpose=asked.purpose, by=user, now=timezone.now()
     )
     return Response({"id": str(export.pk), "state": export.status}, status=202)
 
@@ -85,7 +87,7 @@ def look(request: Request, pk: UUID) -> Response:
 def cancel(request: Request, pk: UUID) -> Response:
     """Stop an export that is not done."""
     export = _own(request, pk)
-    actions.cancel_export(export, by=request.user, now=timezone.now())
+    actions.cancel_export(export, by=export.asked_by, now=timezone.now())
     export.refresh_from_db()
     return Response(_said(export))
 
@@ -105,7 +107,7 @@ def fetch(request: Request, pk: UUID) -> FileResponse:
 
 
 def _own(request: Request, pk: UUID) -> Export:
-    return get_object_or_404(Export.objects.select_related("asked_by").filter(asked_by=request.user), pk=pk)
+    return get_object_or_404(Export.objects.select_related("asked_by").filter(asked_by=request.user.pk), pk=pk)
 
 
 def _said(export: Export) -> dict[str, Any]:

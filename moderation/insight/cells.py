@@ -14,7 +14,7 @@ from typing import Any
 
 # What a spreadsheet skips before it looks: white space of all kinds, line breaks, marks without width.
 _SKIPPED = r"[\u0001-\u0020\u007f-\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]"
-# = + - @ and their wide, small and look-alike forms; what is skipped at the very start counts as well, if it is a TAB, CR or NUL.
+# = + - @ and their wide, small and look-alike forms. A TAB, CR or NUL at the very start counts by itself.
 _STARTS = r"[=+@\u002d\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20]"
 _DANGEROUS = rf"(^|[\n\r\u0085\u2028\u2029]){_SKIPPED}*{_STARTS}|^[\t\r]"
 # An integer or decimal of at most 15 digits: a spreadsheet reads it back as the same number.

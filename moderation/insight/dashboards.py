@@ -100,7 +100,7 @@ def board(user: User, period: Period, *, queue: Queue | None, now: datetime) -> 
     rollups.freshen_for_reader(period.start, now=now)
     queues = list(Queue.objects.visible_to(user))
     # A case stays in its lane when it is moved to a queue of another: both must be the person's.
-    scope = {
+    scope: dict[str, Any] = {
         "start": period.start,
         "end": period.end,
         "lanes": user.lanes,

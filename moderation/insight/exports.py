@@ -103,7 +103,7 @@ def folder() -> Path:
 
 
 def make(export_id: UUID | str, *, clock: Callable[[], datetime]) -> bool:
-    """Make one export if nobody else does; say whether it was made. Safe to call twice, or after a worker was killed."""
+    """Make one export if nobody else does; say whether it was made. Safe to call twice, or after a killed worker."""
     export = Export.objects.select_related("asked_by").get(pk=export_id)
     if not _settled(export, now=clock()) or (token := actions.start_export(export, now=clock())) is None:
         return False

@@ -50,7 +50,7 @@ def bucket(seconds: float) -> int:
 
 def middle_of(number: int) -> float:
     """Seconds in the middle of a bucket."""
-    return max(0.0, BUCKET_RATIO ** (number + 0.5) - 1.0)
+    return max(0.0, math.pow(BUCKET_RATIO, number + 0.5) - 1.0)
 
 
 def percentile(buckets: Iterable[tuple[int, int]], q: float) -> float | None:

@@ -1,4 +1,4 @@
-"""How full is everything right now? Queue depth, oldest wait and outbox age, asked of the database when Prometheus comes."""
+"""How full is everything right now? Queue depth, oldest wait and outbox age, asked when Prometheus comes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ CAP = 10_001  # depths are exact up to 10,000; counting a million rows for a gau
 
 DEPTHS = """
 SELECT q.slug,
-       (SELECT count(*) FROM (SELECT 1 FROM moderation_case c WHERE c.queue_id = q.id AND c.status = 'waiting' LIMIT %s) few),
+       (SELECT count(*) FROM
+         (SELECT 1 FROM moderation_case c WHERE c.queue_id = q.id AND c.status = 'waiting' LIMIT %s) few),
        (SELECT extract(epoch FROM now() - min(c.due_at))
-          FROM (SELECT due_at FROM moderation_case c WHERE c.queue_id = q.id AND c.status = 'waiting' ORDER BY due_at, id LIMIT 1) c)
+          FROM (SELECT due_at FROM moderation_case c WHERE c.queue_id = q.id AND c.status = 'waiting'
+                 ORDER BY due_at, id LIMIT 1) c)
   FROM moderation_queue q
 """
 OUTBOX = """

@@ -49,9 +49,9 @@ class LogFilter:
     by: str = ""
     types: tuple[str, ...] = ()
 
-    def events(self, user: User) -> models.QuerySet[AuditEvent]:
+    def events(self, user: User) -> models.QuerySet[Any]:
         """The events it asks for that this person may know of; each carries `when`."""
-        found = AuditEvent.objects.annotate(when=WHEN)
+        found: models.QuerySet[Any] = AuditEvent.objects.annotate(when=WHEN)
         if self.start:
             found = found.filter(when__gte=self.start)
         if self.end:

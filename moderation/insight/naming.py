@@ -53,13 +53,13 @@ class Line:
         return f"{self.actor} {''.join(word.text for word in self.words)}"
 
 
-def page_of(found: QuerySet[AuditEvent], mark: str, *, size: int) -> tuple[list[AuditEvent], str | None]:
+def page_of(found: QuerySet[Any], mark: str, *, size: int) -> tuple[list[AuditEvent], str | None]:
     """One page of events after a mark, newest first, and the mark of the next."""
     if mark:
         when, pk = cursor.decode(mark, datetime, UUID)
         found = found.filter(Q(when__lt=when) | Q(when=when, pk__lt=pk), when__lte=when)
     page = list(found.order_by("-when", "-id")[: size + 1])
-    after = cursor.encode(page[size - 1].when, page[size - 1].pk) if len(page) > size else None  # type: ignore[attr-defined]
+    after = cursor.encode(page[size - 1].when, page[size - 1].pk) if len(page) > size else None
     return page[:size], after
 
 
@@ -110,8 +110,8 @@ def names_of(names: Iterable[str], *, viewer: User) -> dict[str, Word]:
         )
     for code in by_kind["policy"]:
         found[f"policy:{code}"] = Word(code, reverse("policies") if viewer.may(Permission.SETTINGS_READ) else "")
-    for pk in by_kind["export"]:
-        found[f"export:{pk}"] = Word(f"export {pk[-6:]}")
+    for export in by_kind["export"]:
+        found[f"export:{export}"] = Word(f"export {export[-6:]}")
     return found
 
 

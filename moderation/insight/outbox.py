@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import Count, Min, Q
 from django.urls import reverse
 
 from moderation.enforcement.models import Attempt, Backend, Enforcement
@@ -44,14 +44,9 @@ COLUMNS = (
 TONES = {"applied": "ok", "stopped": "danger", "unsure": "warn", "retrying": "warn"}
 
 
-def visible_to(user: User) -> QuerySet[Enforcement]:
-    """Actions this person may know of: those of cases in their lanes."""
-    return Enforcement.objects.filter(decision__case__lane__in=user.lanes)
-
-
 def page_of(user: User, given: Mapping[str, str], *, now: datetime) -> tuple[list[dict[str, Any]], str | None]:
     """One page of actions, newest first, of the state, backend and age asked for, with their attempts."""
-    found = visible_to(user)
+    found = Enforcement.objects.visible_to(user)
     state = given.get("state", "")
     if state == "open":
         found = found.filter(status__in=Enforcement.OPEN)
@@ -71,14 +66,14 @@ def page_of(user: User, given: Mapping[str, str], *, now: datetime) -> tuple[lis
 
 def one(user: User, pk: UUID, *, now: datetime) -> dict[str, Any]:
     """One action as the page shows it."""
-    return _rows(user, list(visible_to(user).filter(pk=pk).values(*COLUMNS)), now=now)[0]
+    return _rows(user, list(Enforcement.objects.visible_to(user).filter(pk=pk).values(*COLUMNS)), now=now)[0]
 
 
 def backends(user: User, *, now: datetime) -> list[dict[str, Any]]:
     """Each backend with its switch, and how many actions are not settled and since when."""
-    counts: dict[str, dict[str, Any]] = {
+    counts: dict[str, Any] = {
         row["backend"]: row
-        for row in visible_to(user)
+        for row in Enforcement.objects.visible_to(user)
         .open()
         .values("backend")
         .annotate(n=Count("pk"), oldest=Min("ordered_at"), stopped=Count("pk", filter=Q(status="stopped")))

@@ -1,4 +1,4 @@
-"""What does an operator or a lead do about actions? See them, send one again, give one up, pause and resume a backend."""
+"""What does one do about actions? See them, send one again, give one up, pause and resume a backend."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def resume(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def _seen(request: HttpRequest, pk: UUID) -> Enforcement:
-    return get_object_or_404(outbox.visible_to(request.user), pk=pk)  # type: ignore[arg-type]
+    return get_object_or_404(Enforcement.objects.visible_to(request.user), pk=pk)  # type: ignore[arg-type]
 
 
 def _row(request: HttpRequest, found: Enforcement, say: str) -> HttpResponse:

@@ -19,7 +19,7 @@ SELECT d.outcome, coalesce(p.code, ''), coalesce(p.title, ''), count(*),
        count(*) FILTER (WHERE d.status = 'reversed'), count(*) FILTER (WHERE d.status = 'undone'),
        count(*) FILTER (WHERE d.status = 'proposed'), count(*) FILTER (WHERE d.status = 'declined'),
        percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM d.made_at - d.claimed_at))
-         FILTER (WHERE d.claimed_at IS NOT NULL AND d.made_at - d.claimed_at BETWEEN interval '0' AND interval '4 hours')
+         FILTER (WHERE d.made_at - d.claimed_at BETWEEN interval '0' AND interval '4 hours')
   FROM moderation_decision d LEFT JOIN moderation_policy p ON p.id = d.policy_id
  WHERE d.made_by_id = %(user)s AND d.made_at >= %(start)s AND d.made_at < %(end)s AND d.reverses_id IS NULL
  GROUP BY GROUPING SETS ((), (d.outcome), (p.code, p.title))
@@ -28,50 +28,34 @@ SELECT d.outcome, coalesce(p.code, ''), coalesce(p.title, ''), count(*),
 
 def own_work(user: User, period: Period) -> dict[str, Any]:
     """Totals, then by outcome and by policy."""
+    scope: dict[str, Any] = {"user": user.pk, "start": period.start, "end": period.end}
     with connection.cursor() as cursor:
-        cursor.execute(
-            MINE + " ORDER BY d.outcome NULLS FIRST, p.code NULLS FIRST",
-            {"user": user.pk, "start": period.start, "end": period.end},
-        )
+        cursor.execute(MINE + " ORDER BY d.outcome NULLS FIRST, p.code NULLS FIRST", scope)
         rows = cursor.fetchall()
     whole = max(rows, key=lambda row: row[3])
-    outcomes = [row for row in rows if row[0]]
     policies = [row for row in rows if not row[0] and row is not whole]
-    stood = whole[3] - whole[5] - whole[6] - whole[7]
-    turned = share(min(whole[4], stood), stood)
     return {
-        "tiles": [
-            {
-                "title": "Decided",
-                "figure": number(stood),
-                "hint": "decisions that took or will take effect",
-                "what": "decided",
-            },
-            {
-                "title": "Reversed",
-                "figure": f"{number(whole[4])} of {number(stood)}",
-                "what": "reversed",
-                "hint": f"later reversed, of those made in this time ({turned.words}, {turned.interval})",
-            },
-            {
-                "title": "Undone",
-                "figure": number(whole[5]),
-                "hint": "taken back within the window: good practice, not an error",
-            },
-            {
-                "title": "Waiting for a second person",
-                "figure": number(whole[6]),
-                "hint": f"proposed; {number(whole[7])} declined",
-            },
-            {
-                "title": "Claim to decision",
-                "figure": span(timedelta(seconds=whole[8])) if whole[8] is not None else "–",
-                "hint": "median; yours alone to see, and no target",
-            },
-        ],
-        "outcomes": [{"label": plain(row[0]), "value": row[3]} for row in outcomes],
+        "tiles": _tiles(*whole[3:]),
+        "outcomes": [{"label": plain(row[0]), "value": row[3]} for row in rows if row[0]],
         "policies": [
             {"code": row[1], "title": row[2] or "No policy (no action)", "n": row[3], "reversed": row[4]}
             for row in policies
         ],
     }
+
+
+def _tiles(
+    n: int, turned: int, undone: int, proposed: int, declined: int, median: float | None
+) -> list[dict[str, str]]:
+    stood = n - undone - proposed - declined
+    reversed_ = share(min(turned, stood), stood)
+    handled = span(timedelta(seconds=median)) if median is not None else "–"
+    of_mine = f"later reversed, of those made in this time ({reversed_.words}, {reversed_.interval})"
+    shown = (
+        ("Decided", number(stood), "decisions that took or will take effect", "decided"),
+        ("Reversed", f"{number(turned)} of {number(stood)}", of_mine, "reversed"),
+        ("Undone", number(undone), "taken back within the window: good practice, not an error", ""),
+        ("Waiting for a second person", number(proposed), f"proposed; {number(declined)} declined", ""),
+        ("Claim to decision", handled, "median; yours alone to see, and no target", ""),
+    )
+    return [{"title": title, "figure": figure, "hint": hint, "what": what} for title, figure, hint, what in shown]

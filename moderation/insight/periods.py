@@ -46,7 +46,7 @@ class Period:
 
 
 def period(given: Mapping[str, str], *, now: datetime, zone: tzinfo) -> Period:
-    """The period a URL asks for: `range=today|7d|28d`, or `from` and `to` as days. Raises `Refused` (400) for others."""
+    """The period a URL asks for: `range=today|7d|28d`, or `from` and `to` as days; `Refused` (400) for others."""
     local = now.astimezone(zone)
     if given.get("from") or given.get("to"):
         first = day(given.get("from") or given.get("to") or "")

@@ -1,6 +1,6 @@
 """How do a million rows become a few numbers? SQL that fills the hourly rollups, idempotent by hour.
 
-Flows (what was opened, decided, reversed, applied) are counted by the hour in which they happened; stock (what waits now)
+Flows (what was opened, decided, reversed, applied) are counted by the hour in which they happened; stock (what waits)
 is counted at the moment and kept under its hour, so that the last count of an hour stays as its history. A page reads
 rollups only: what it costs does not grow with the cases.
 """
@@ -19,7 +19,7 @@ FRESH = timedelta(seconds=20)  # a page that finds older stock counts again
 ON_READ = 72  # hours that were never counted are counted by the reader up to this many; a task fills the rest
 HISTORY = timedelta(days=92)
 
-# Each answers (hour, lane, queue, of, n) for %(start)s <= time < %(end)s. A measure named here is deleted and filled anew.
+# Each answers (hour, lane, queue, of, n) for start <= time < end. A measure named here is deleted and filled anew.
 _DECIDED = "d.reverses_id IS NULL AND d.status IN ('held', 'released', 'reversed')"
 _RECEIPT_TO_EFFECT = "extract(epoch FROM e.settled_at - c.opened_at)"
 FLOWS: dict[str, str] = {
@@ -70,7 +70,8 @@ FLOWS: dict[str, str] = {
          WHERE d.made_at >= %(start)s AND d.made_at < %(end)s AND {_DECIDED}
            AND d.made_at - d.claimed_at BETWEEN interval '0' AND interval '4 hours' GROUP BY 1, 2, 3""",
     "handled_seconds": f"""
-        SELECT date_trunc('hour', d.made_at), c.lane, q.slug, '', sum(extract(epoch FROM d.made_at - d.claimed_at))::bigint
+        SELECT date_trunc('hour', d.made_at), c.lane, q.slug, '',
+               sum(extract(epoch FROM d.made_at - d.claimed_at))::bigint
           FROM moderation_decision d JOIN moderation_case c ON c.id = d.case_id
           JOIN moderation_queue q ON q.id = d.queue_id
          WHERE d.made_at >= %(start)s AND d.made_at < %(end)s AND {_DECIDED}
@@ -126,15 +127,18 @@ _AGE = (
 STOCK = f"""
 WITH open AS MATERIALIZED (
     SELECT c.lane, q.slug AS queue, c.status, c.band, {_AGE} AS age,
-           CASE WHEN c.due_at < %(now)s THEN 'late' WHEN c.due_at < %(now)s + interval '1 hour' THEN 'hour' ELSE '' END AS due,
+           CASE WHEN c.due_at < %(now)s THEN 'late'
+                WHEN c.due_at < %(now)s + interval '1 hour' THEN 'hour' ELSE '' END AS due,
            count(*) AS n, min(c.opened_at) AS oldest
       FROM moderation_case c JOIN moderation_queue q ON q.id = c.queue_id
      WHERE c.status IN ('waiting', 'claimed', 'proposed', 'pending') GROUP BY 1, 2, 3, 4, 5, 6
 ), counted (measure, lane, queue, of, n) AS (
     SELECT 'waiting', lane, queue, band, sum(n) FROM open WHERE status = 'waiting' GROUP BY 2, 3, 4
     UNION ALL SELECT 'open', lane, queue, status, sum(n) FROM open GROUP BY 2, 3, 4
-    UNION ALL SELECT 'late', lane, queue, '', sum(n) FROM open WHERE due = 'late' AND status <> 'pending' GROUP BY 2, 3
-    UNION ALL SELECT 'due_soon', lane, queue, '', sum(n) FROM open WHERE due = 'hour' AND status <> 'pending' GROUP BY 2, 3
+    UNION ALL SELECT 'late', lane, queue, '', sum(n)
+                FROM open WHERE due = 'late' AND status <> 'pending' GROUP BY 2, 3
+    UNION ALL SELECT 'due_soon', lane, queue, '', sum(n)
+                FROM open WHERE due = 'hour' AND status <> 'pending' GROUP BY 2, 3
     UNION ALL SELECT 'age', lane, queue, age, sum(n) FROM open WHERE status = 'waiting' GROUP BY 2, 3, 4
     UNION ALL SELECT 'oldest', lane, queue, '', extract(epoch FROM min(oldest))
                 FROM open WHERE status = 'waiting' GROUP BY 2, 3
@@ -177,26 +181,28 @@ def take_stock(*, now: datetime) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         cursor.execute(
-            "DELETE FROM moderation_hourlyrollup WHERE measure = ANY(%s) AND hour = date_trunc('hour', %s::timestamptz)",
+            "DELETE FROM moderation_hourlyrollup"
+            " WHERE measure = ANY(%s) AND hour = date_trunc('hour', %s::timestamptz)",
             [[*STOCK_MEASURES, "stock"], now],
         )
         cursor.execute(STOCK, {"now": now})
         cursor.execute(
             "INSERT INTO moderation_hourlyrollup (measure, hour, lane, queue, of, n)"
-            " VALUES ('stock', date_trunc('hour', %s::timestamptz), 'general', '', '', extract(epoch FROM %s::timestamptz)::bigint)",
-            [now, now],
+            " SELECT 'stock', date_trunc('hour', now), 'general', '', '', extract(epoch FROM now)::bigint"
+            " FROM (SELECT %s::timestamptz AS now) AS told",
+            [now],
         )
 
 
 def freshen(*, now: datetime) -> None:
-    """Count this hour and the last again, and the stock; what an older count may have missed of the last 72 hours stays."""
+    """Count this hour and the last again, and the stock."""
     this = floor(now)
     fill(this - HOUR, this + HOUR, now=now)
     take_stock(now=now)
 
 
 def freshen_for_reader(start: datetime, *, now: datetime) -> None:
-    """Before a page is drawn: count again if the stock is older than `FRESH`, and hours from `start` on that never were."""
+    """Before a page is drawn: count again if the stock is older than `FRESH`, and hours never counted since `start`."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT max(n) FROM moderation_hourlyrollup WHERE measure = 'stock' AND hour >= %s", [floor(now) - HOUR]
@@ -215,7 +221,8 @@ def unfilled(start: datetime, *, now: datetime) -> list[datetime]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT hour FROM generate_series(%s::timestamptz, %s::timestamptz, interval '1 hour') AS hour"
-            " WHERE NOT EXISTS (SELECT 1 FROM moderation_hourlyrollup r WHERE r.measure = 'filled' AND r.hour = hour.hour)"
+            " WHERE NOT EXISTS"
+            " (SELECT 1 FROM moderation_hourlyrollup r WHERE r.measure = 'filled' AND r.hour = hour.hour)"
             " ORDER BY hour",
             [floor(start), floor(now)],
         )

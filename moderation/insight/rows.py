@@ -113,7 +113,7 @@ def _open_cases(cut: Cut, title: str, *, order: str, states: list[str], where: s
 
 def waiting(cut: Cut) -> Listing:
     """Cases that wait now, oldest first; of one band or age where asked."""
-    where, params = "", {}
+    where, params = "", dict[str, Any]()
     if band := cut.given.get("of"):
         where, params = "AND band = %(band)s", {"band": band}
     if age := cut.given.get("age"):

@@ -1,4 +1,4 @@
-"""What is set? Queues, routing and workflows, policies with their versions, strategies with their rules: to read, not to change."""
+"""What is set? Queues, routing and workflows, policies with their versions, strategies with their rules; read only."""
 
 from __future__ import annotations
 

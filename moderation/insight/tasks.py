@@ -1,4 +1,4 @@
-"""What does insight do later? Makes exports, counts the hours, throws old files away. Each rung by the timetable or a bell."""
+"""What does insight do later? Makes exports, counts the hours, throws old files away."""
 
 from __future__ import annotations
 

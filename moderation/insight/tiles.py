@@ -1,4 +1,4 @@
-"""Which number stands on which tile, what does it count, and what is behind it? One table per tile, the same for page and CSV."""
+"""Which number stands on which tile, what does it count, what is behind it? One table per tile, for page and CSV."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from portal.people.models import User
 from portal.wording import BAND_WORDS, capped, number, plain, span
 
 from . import dashboards
@@ -113,9 +112,10 @@ def backlog(shown: Board, *, now: datetime) -> Table:
         "Due within the hour",
     ]
     definition = (
-        "Cases that wait for a person now, by queue and band of their score. Work is their number times the mean time from"
-        " claim to decision in this period (fewer than 5 decisions: in 28 days; else what the queue is staffed for). Late: still open"
-        " after the time the queue promises from receipt to effect; cases that wait for somebody outside are not counted."
+        "Cases that wait for a person now, by queue and band of their score. Work is their number times the mean time"
+        " from claim to decision in this period (fewer than 5 decisions: in 28 days; else what the queue is staffed"
+        " for). Late: still open after the time the queue promises from receipt to effect; cases that wait for somebody"
+        " outside are not counted."
     )
     return Table("backlog", "Backlog by queue and severity", definition, columns, rows)
 
@@ -137,7 +137,7 @@ def flow(shown: Board, *, now: datetime) -> Table:
         when = f"{start:%Y-%m-%d %H:%M}" if hourly else f"{start:%Y-%m-%d}"
         rows.append([text(when), count(shown.series["opened"][index]), count(shown.series["closed"][index])])
     definition = (
-        "Opened: cases by the time they were opened. Closed: cases by the time they were decided, withdrawn or handed off."
+        "Opened: cases by the time they were opened. Closed: by the time they were decided, withdrawn or handed off."
         " Both by the queue the case stands in now. Times are UTC."
     )
     title = "Opened and closed, by hour" if hourly else "Opened and closed, by day"
@@ -160,9 +160,9 @@ def policies(shown: Board, *, now: datetime) -> Table:
             ]
         )
     definition = (
-        "Decided: decisions made in this time that took or will take effect (not undone, not declined, not waiting for a second"
-        " person). Reversed: reversals made in this time, by the policy of the decision they reverse. Share: reversed ÷ decided,"
-        " with its 95 % interval."
+        "Decided: decisions made in this time that took or will take effect (not undone, not declined, not waiting for"
+        " a second person). Reversed: reversals made in this time, by the policy of the decision they reverse. Share:"
+        " reversed ÷ decided, with its 95 % interval."
     )
     return Table(
         "policies", "Decisions by policy", definition, ["Policy", "Decided", "Reversed", "Reversed ÷ decided"], rows
@@ -185,8 +185,8 @@ def reviewers(shown: Board, *, now: datetime) -> Table:
             ]
         )
     definition = (
-        "By who made the decision, in order of name: these numbers are not comparable between people (queues differ) and are"
-        " never ranked. Undone: taken back by the person within the undo window; it is good practice, not an error."
+        "By who made the decision, in order of name: these numbers are not comparable between people (queues differ)"
+        " and are never ranked. Undone: taken back by the person within the undo window; it is good practice."
     )
     columns = ["Person", "Decided", "Reversed", "Reversed ÷ decided", "Undone"]
     return Table("reviewers", "Decisions by reviewer", definition, columns, rows)
@@ -208,9 +208,9 @@ def rules(shown: Board, *, now: datetime) -> Table:
             ]
         )
     definition = (
-        "Confirmed ÷ decided among cases whose score carried points of the rule, by version of the strategy. Counted are decisions"
-        " that say yes or no (not “cannot tell”, “already dealt with”); a reversed decision does not confirm. With n and 95 % interval"
-        " (Wilson): a rule with few cases is not yet known to be good or bad."
+        "Confirmed ÷ decided among cases whose score carried points of the rule, by version of the strategy. Counted"
+        " are decisions that say yes or no (not “cannot tell”, “already dealt with”); a reversed decision does not confirm."
+        " With n and 95 % interval (Wilson): a rule with few cases is not yet known to be good or bad."
     )
     columns = ["Rule", "Says", "Decided", "Confirmed", "Precision"]
     return Table("rules", "Precision by rule", definition, columns, rows)
@@ -243,48 +243,46 @@ TABLES: dict[str, Callable[..., Table]] = {
 }
 
 
-def headline(shown: Board, *, user: User, now: datetime) -> list[dict[str, Any]]:
+def headline(shown: Board, *, now: datetime) -> list[dict[str, Any]]:
     """The five numbers at the top: what, how it is counted, and where its rows are."""
     p50, p95 = shown.effect_time(0.5), shown.effect_time(0.95)
-    n_effects, late_effects = shown.total("effect_time"), shown.total("effect_late")
+    effects_, late = shown.total("effect_time"), shown.now("late")
     decided, turned = shown.total("decided"), shown.total("reversed")
     oldest, proposed = shown.oldest(), shown.now_by("open").get("proposed", 0)
-    in_time = share(n_effects - late_effects, n_effects)
+    in_time, overturned = share(effects_ - shown.total("effect_late"), effects_), share(min(turned, decided), decided)
+    waits = f"{number(shown.waiting())} cases at the measured handling time"
+    soon = f"{number(shown.now('due_soon'))} due within the hour"
+    told = (
+        ("Backlog", hours(shown.work()), "waiting", waits + (f"; oldest {span(now - oldest)}" if oldest else "")),
+        ("Late", number(late), "late", f"past the queue's promise · {soon} · {in_time.words} of effects in time"),
+        (
+            "Time to effect",
+            f"p50 {span(p50)}" if p50 is not None else "–",
+            "effects",
+            (f"p95 {span(p95)} · " if p95 is not None else "") + f"{number(effects_)} effects, from receipt to applied",
+        ),
+        (
+            "Reversed",
+            f"{number(turned)} of {number(decided)}",
+            "reversed",
+            f"{overturned.words} of decisions in this time ({overturned.interval})",
+        ),
+        (
+            "Second person",
+            capped(proposed, 1000),
+            "proposed",
+            "proposals that wait for somebody who is not their author",
+        ),
+    )
     return [
         {
-            "title": "Backlog",
-            "figure": hours(shown.work()),
-            "url": rows_url(shown, "waiting"),
-            "hint": f"{number(shown.waiting())} cases at the measured handling time"
-            + (f"; oldest {span(now - oldest)}" if oldest else ""),
-        },
-        {
-            "title": "Late",
-            "figure": number(shown.now("late")),
-            "late": shown.now("late") > 0,
-            "url": rows_url(shown, "late"),
-            "hint": f"open past the queue's promise · {number(shown.now('due_soon'))} due within the hour"
-            f" · {in_time.words} of {number(n_effects)} effects in time",
-        },
-        {
-            "title": "Time to effect",
-            "figure": f"p50 {span(p50)}" if p50 is not None else "–",
-            "url": rows_url(shown, "effects", state="applied"),
-            "hint": (f"p95 {span(p95)} · " if p95 is not None else "")
-            + f"{number(n_effects)} effects, from receipt to applied",
-        },
-        {
-            "title": "Reversed",
-            "figure": f"{number(turned)} of {number(decided)}",
-            "url": rows_url(shown, "reversed"),
-            "hint": f"{share(min(turned, decided), decided).words} of decisions in this time ({share(min(turned, decided), decided).interval})",
-        },
-        {
-            "title": "Second person",
-            "figure": capped(proposed, 1000),
-            "url": rows_url(shown, "proposed"),
-            "hint": "proposals that wait for somebody other than their author",
-        },
+            "title": title,
+            "figure": figure,
+            "hint": hint,
+            "url": rows_url(shown, what),
+            "late": what == "late" and late > 0,
+        }
+        for title, figure, what, hint in told
     ]
 
 

@@ -53,7 +53,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     tables = {slug: make(shown, now=now) for slug, make in tiles.TABLES.items()}
     query = period.query + (f"&queue={queue.slug}" if queue else "")
     context = {
-        "headline": tiles.headline(shown, user=user, now=now),
+        "headline": tiles.headline(shown, now=now),
         "tables": tables,
         "queues": shown.queues,
         "as_of": shown.as_of,
@@ -181,9 +181,7 @@ def exports_page(request: HttpRequest) -> HttpResponse:
     user: User = request.user  # type: ignore[assignment]
     if request.method == "POST":
         asked = exports.asked(request.POST.dict() | {"format": request.POST.getlist("format")}, wanted_by=user)
-        actions.request_export(
-            asked.chosen, formats=asked.formats, purpose=asked.purpose, by=user, now=timezone.now()
-        )
+        actions.request_export(asked.chosen, formats=asked.formats, purpose=asked.purpose, by=user, now=timezone.now())
         return answer(
             request,
             "insight/exports.html#mine",
@@ -234,7 +232,7 @@ def export_file(request: HttpRequest, pk: UUID) -> FileResponse:
 
 
 def _own(request: HttpRequest, pk: UUID) -> Export:
-    return get_object_or_404(Export.objects.select_related("asked_by").filter(asked_by=request.user), pk=pk)
+    return get_object_or_404(Export.objects.select_related("asked_by").filter(asked_by=request.user.pk), pk=pk)
 
 
 def _mine(user: User) -> dict[str, Any]:

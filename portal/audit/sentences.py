@@ -51,9 +51,11 @@ SENTENCES: dict[Event, str] = {
     Event.CASE_ESCALATED: "escalated {case}[ from {came_from}][ to {to}]",
     Event.CASE_EXTENDED: "kept {case} longer[, until {until}]",
     Event.CASE_HANDED_OFF: "handed {case} to child safety and sealed its evidence",
-    Event.CASE_JOINED: "added to {case}[: {signal}][, {risk_type}][ (priority {priority})][; moved it from {came_from} to {to}]",
+    Event.CASE_JOINED: (
+        "added to {case}[: {signal}][, {risk_type}][ (priority {priority})][; moved it from {came_from} to {to}]"
+    ),
     Event.CASE_MOVED: "moved {case}[ from {came_from}][ to {to}]",
-    Event.CASE_OPENED: "opened {case} about {account}[ in {queue}][: {why}]",
+    Event.CASE_OPENED: "opened {case} about {account}[ in {queue}][ for {risk_type}]",
     Event.CASE_PENDING: "set {case} to wait[ for {pending_for}][ until {until}][; then: {default}]",
     Event.CASE_REASSIGNED: "gave {case}[ to {user}]",
     Event.CASE_RELEASED: "gave {case} back to its queue",
@@ -66,7 +68,8 @@ SENTENCES: dict[Event, str] = {
         "decided[ {case}][: {outcome}][ under {policy}][ for {reason_code}][; in effect from {release_at}]"
     ),
     Event.DECISION_PROPOSED: (
-        "proposed[ {outcome}][ on {case}][ under {policy}][ for {reason_code}]; a second person must agree[ ({approval})]"
+        "proposed[ {outcome}][ on {case}][ under {policy}][ for {reason_code}];"
+        " a second person must agree[ ({approval})]"
     ),
     Event.DECISION_RELEASED: "put {decision} into effect[ on {account}]",
     Event.DECISION_REVERSED: "reversed {decision}[ on {case}][ for {reason_code}]",

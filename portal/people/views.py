@@ -69,7 +69,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     return redirect("sign-in")
 
 
-# --- The people page: who may do what, since when and by whom ------------------------------------------------------------
+# --- The people page: who may do what, since when and by whom -------------------------------------------------------
 
 
 @requires(Permission.PEOPLE_MANAGE)

@@ -10,17 +10,36 @@ from django.db import connection
 
 from moderation.insight.cells import csv_text, safe, safe_sql
 
-STARTS = ["=", "+", "-", "@", "＝", "＋", "－", "＠", "−", "﹢", "﹣", "﹦", "﹫"]  # noqa: RUF001
-BEFORE = [
-    "", " ", "   ", "\t", "\r", "\n", "\r\n", "\u00a0", "\u200b", "\ufeff", "\u2028", "\u3000", "x\n", "x\r\n ", "\x0b", "\u2060", "\x1f",
-]  # fmt: skip
+STARTS = ["=", "+", "-", "@", "＝", "＋", "－", "＠", "−", "﹢", "﹣", "﹦", "﹫"]
+BLANKS = " \t\r\n\x0b\x1f\u00a0\u200b\ufeff\u2028\u3000\u2060"
+BEFORE = ["", *BLANKS, "   ", "\r\n", "x\n", "x\r\n "]
 AFTER = [
-    "1+1", "cmd|' /C calc'!A0", 'HYPERLINK("http://x.example","a")', "SUM(1)*cmd|' /C calc'!A0", 'IMPORTXML("http://x.example","//a")',
-]  # fmt: skip
-CORPUS = [before + start + after for before in BEFORE for start in STARTS for after in AFTER] + [
-    "\tx", "\rx", "\x00=1", "\x00x", "a\x00=1", "-", "+", "=", "@", "-1-1", "--1", "+1", "-1e5", "=-1", "-0x10", "-1,000",
-]  # fmt: skip
-HARMLESS = ["", "a", "case 12", "SPM-1.2", "main:48211", "a=b", "a-b", "x@example.com", "1+1", "{\"a\": 1}", "'=1", "لا", "🙂"]
+    "1+1",
+    "cmd|' /C calc'!A0",
+    'HYPERLINK("http://x.example","a")',
+    "SUM(1)*cmd|' /C calc'!A0",
+    'IMPORTXML("http://x.example","//a")',
+]
+ODD = [
+    "\tx",
+    "\rx",
+    "\x00=1",
+    "\x00x",
+    "a\x00=1",
+    "-",
+    "+",
+    "=",
+    "@",
+    "-1-1",
+    "--1",
+    "+1",
+    "-1e5",
+    "=-1",
+    "-0x10",
+    "-1,000",
+]
+CORPUS = [before + start + after for before in BEFORE for start in STARTS for after in AFTER] + ODD
+HARMLESS = ["", "a", "case 12", "SPM-1.2", "main:48211", "a=b", "a-b", "x@example.com", "1+1", '{"a": 1}', "'=1", "لا"]
 NUMBERS = ["0", "1", "-1", "48211", "-5.25", "0.4500", "123456789012345", "-123456789.123456"]
 
 
