@@ -39,7 +39,7 @@ bench: $(VENV)/.dev ## the benchmarks, as tables
 	$(PY) -m tests.bench $(ARGS)
 
 faults: $(VENV)/.dev ## the long fault suites
-	$(PY) -m tests.faults $(ARGS)
+	$(PY) -m tests.faults.kill_worker $(or $(ARGS),--decisions 1000 --kills 20)
 
 states: $(VENV)/.runtime ## draw docs/states.md again
 	$(PY) manage.py draw_states
