@@ -15,6 +15,7 @@ from .day_data import Clock, Flagged, counts, numbers, people, stories, texts
 HANDLING = {"live_room": 70, "underage": 240, "incentive_fraud": 260, "monetization_abuse": 300, "bullying": 210}
 SPECIALISTS = {"live_room", "underage", "incentive_fraud", "monetization_abuse"}
 LAST_DECISION = "15:38"  # what is decided later than this waits for a platform that answers badly
+CLAIMS = ("decide", "escalate", "skip", "wait", "hand_off", "danger")  # these begin with a claim
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 
@@ -75,8 +76,8 @@ def _stand(drawn: list[Flagged], clock: Clock) -> None:
         one = next(one for one in drawn if one.type == row["type"] and one.fate == "waiting" and one.opened is None)
         one.opened = clock.ready_at - row["minutes"] * MINUTE
     for one in drawn:
-        if one.fate == "claimed" and one.type == "live_room":
-            one.opened = clock.ready_at - 4 * MINUTE
+        if one.type == "live_room" and one.fate in ("claimed", "escalated"):
+            one.opened = clock.ready_at - (4 if one.fate == "claimed" else 10) * MINUTE
     ending = next(one for one in drawn if one.type == "spam" and one.outcome == "suspend")
     ending.opened = clock.at("-3d 15:31")
     ending.fate = "ends soon"
@@ -115,10 +116,10 @@ def _take(hours: Counter[int], allowed: Iterable[int], rng: random.Random) -> in
 
 
 def _in_hour(hour: int, clock: Clock, rng: random.Random) -> datetime:
-    """A moment of the hour out of ten, so that what arrives is taken in batches; the last hour ends early."""
-    place = rng.randrange(8 if hour == 15 else 10)
-    jitter = (hour * 37 + place * 101) % 300
-    return clock.at(f"{hour:02}:00") + place * 6 * MINUTE + jitter * SECOND
+    """A moment of the hour out of six, so that what arrives is taken in batches; the last hour ends early."""
+    place = rng.randrange(5 if hour == 15 else 6)
+    jitter = (hour * 37 + place * 101) % 500
+    return clock.at(f"{hour:02}:00") + place * 10 * MINUTE + jitter * SECOND
 
 
 # --- What the stories say ------------------------------------------------------------
@@ -131,7 +132,7 @@ def _story_acts(clock: Clock) -> Iterable[Act]:
             accounts = numbers(step["accounts"]) if "accounts" in step else [""]
             for place, account in enumerate(accounts):
                 at = clock.at(step["at"]) + place * step.get("every", 0) * SECOND
-                handling = min(step.get("every", 90) - 2, 90)
+                handling = step.get("handling", min(step.get("every", 90) - 2, 90))
                 yield Act(at, step["do"], step.get("who", ""), account, told | {"handling": handling})
 
 
@@ -159,12 +160,13 @@ class Diary:
         """The acts of the stories come first; everything else goes around them."""
         for act in acts:
             if act.who:
-                handling = act.told["handling"] if act.do == "decide" else 10
+                handling = act.told["handling"] if act.do in CLAIMS else 10
                 self._book(act.who, act.at - handling * SECOND, act.at)
                 self.done[act.who] += act.do == "decide"
 
     def work(self, drawn: list[Flagged]) -> list[Act]:
         """Acts for all drawn accounts, in the order in which their cases open."""
+        self._book("jonas", self.clock.at("09:16"), self.clock.at("09:20"))
         acts = list(self._held(drawn))
         urgent = {"live_room": 0, "account_takeover": 1}
         todo = sorted(drawn, key=lambda one: (urgent.get(one.type, 2), one.opened))
@@ -217,7 +219,7 @@ class Diary:
     ) -> Act:
         assert one.opened is not None
         earliest = max(one.opened + 5 * MINUTE, not_before)
-        found, at = self._find(who or self._staff_for(one), earliest, 60, self.clock.at(LAST_DECISION))
+        found, at = self._find(who or self._staff_for(one), earliest, 60, self.clock.at("15:58"))
         return Act(at, do, found, one.id, {"note": self.rng.choice(notes), "handling": 50})
 
     def _held(self, drawn: list[Flagged]) -> Iterable[Act]:

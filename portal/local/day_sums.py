@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count
@@ -13,7 +14,7 @@ from portal.audit.models import AuditEvent
 from risk.intake.models import Account, Signal
 
 
-def sums() -> dict[str, Any]:
+def sums(now: datetime) -> dict[str, Any]:
     """Accounts, signals, cases by type and state, decisions by outcome, actions by state, events by type."""
     return {
         "accounts": Account.objects.count(),
@@ -21,6 +22,8 @@ def sums() -> dict[str, Any]:
         "signals": Signal.objects.count(),
         "cases": _by(Case.objects.all(), "status"),
         "escalated": Case.objects.open().filter(escalated_from__isnull=False).count(),
+        "late": Case.objects.waiting().filter(due_at__lt=now).count(),
+        "due_within_the_hour": Case.objects.waiting().filter(due_at__range=(now, now + timedelta(hours=1))).count(),
         "by_type": {
             risk_type: _by(Case.objects.filter(risk_type=risk_type), "status")
             for risk_type in Case.objects.values_list("risk_type", flat=True).distinct().order_by("risk_type")

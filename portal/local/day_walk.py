@@ -14,6 +14,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from django.conf import settings
+from django.db import connection
 
 from moderation.cases import actions as cases
 from moderation.cases.models import Case, Queue
@@ -29,7 +30,7 @@ from risk.intake.models import Account
 from risk.scoring import actions as scoring
 
 from .day_data import Flagged
-from .day_plan import Act, Plan
+from .day_plan import CLAIMS, Act, Plan
 from .day_signals import signals_of
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,12 @@ class Walk:
         self.away_until = 0.0
 
     def tell(self) -> None:
-        """Everything, from the first signal to the moment of READY."""
+        """Everything, from the first signal to the moment of READY.
+
+        Told by one session that does not wait for the disk at each step: a day that is cut off is told anew anyway.
+        """
+        with connection.cursor() as cursor:
+            cursor.execute("SET synchronous_commit TO off")
         for at, cast in _by_time(self.plan.cast):
             self.later(at, lambda now, cast=cast: self.arrive(cast, now))
         for act in self.plan.acts:
@@ -65,14 +71,15 @@ class Walk:
         while self.to_come and self.to_come[0][0] <= self.plan.clock.ready_at:
             at, _, do = heapq.heappop(self.to_come)
             do(at)
+        _tell_platform("/v1/faults", {})
 
     def later(self, at: datetime, do: Callable[[datetime], object]) -> None:
         heapq.heappush(self.to_come, (at, next(self.order), do))
 
     def schedule(self, act: Act) -> None:
         """Deciding begins with a claim; everything else is one act."""
-        if act.do in ("decide", "escalate", "skip", "hand_off", "danger") and act.told.get("handling", 40):
-            self.later(act.at - act.told.get("handling", 40) * SECOND, lambda now: self.claim(act, now))
+        if act.do in CLAIMS and act.told["handling"]:
+            self.later(act.at - act.told["handling"] * SECOND, lambda now: self.claim(act, now))
         verb = getattr(self, f"do_{act.do}")
         self.later(act.at, lambda now: verb(act, now))
 
@@ -91,7 +98,7 @@ class Walk:
         scoring.score([found[one.id].pk for one in cast if one.id not in quiet], by=self.system, now=now)
         for one in cast:
             if one.opens_by not in ("score", "nobody"):
-                self.add_case(one, found[one.id], now)
+                self.add_case(one, now)
         while cases.take_new(now=now):
             pass
 
@@ -109,13 +116,16 @@ class Walk:
                 strikes=strikes, at=now - timedelta(days=days), until=None, by=self.system, imported=True,
             )  # fmt: skip
 
-    def add_case(self, one: Flagged, account: Account, now: datetime) -> None:
+    def add_case(self, one: Flagged, now: datetime) -> None:
         """A person adds a case that no score opens."""
-        queue = Queue.objects.get(slug=QUEUES[one.type])
-        by = self.users[one.opens_by]
+        told = {"queue": QUEUES[one.type], "risk_type": one.type, "note": one.why}
+        self.do_open(Act(now, "open", one.opens_by, one.id, told), now)
+
+    def do_open(self, act: Act, now: datetime) -> None:
+        queue, by = Queue.objects.get(slug=act.told["queue"]), self.users[act.who]
         cases.open_case(
-            account, queue=queue, lane=queue.lane, risk_type=one.type, score=None, why=one.why, opened_by=by.username,
-            by=by, now=now,
+            self.accounts([act.account])[act.account], queue=queue, lane=queue.lane, risk_type=act.told["risk_type"],
+            score=None, why=act.told["note"], opened_by=by.username, by=by, now=now,
         )  # fmt: skip
 
     def chatter(self, now: datetime) -> None:
@@ -200,6 +210,10 @@ class Walk:
 
     def do_skip(self, act: Act, now: datetime) -> None:
         cases.skip(self.case_of(act), by=self.users[act.who], now=now, reason=act.told["note"])
+
+    def do_wait(self, act: Act, now: datetime) -> None:
+        until = now + timedelta(days=act.told["days"])
+        cases.wait(self.case_of(act), by=self.users[act.who], now=now, waiting_for=act.told["note"], until=until)
 
     def do_hand_off(self, act: Act, now: datetime) -> None:
         cases.hand_off(self.case_of(act), by=self.users[act.who], now=now)
