@@ -148,7 +148,8 @@ def _parquet(path: Path, told: Map | None, source: str, note: Callable[[str], No
                 shown = _json_of(row)
                 if told is None:
                     raw = {key: value for key, value in shown.items() if value is not None}
-                    raw.setdefault("source", source)
+                    if source:
+                        raw.setdefault("source", source)
                     yield Line(at + offset + 1, raw, shown)
                 else:
                     yield Line(at + offset + 1, _mapped(told, row), shown)

@@ -33,14 +33,15 @@ class Command(BaseCommand):
         parser.add_argument("file", type=Path)
         parser.add_argument("--map", type=Path, help="a TOML file that says where each part of a signal comes from")
         parser.add_argument(
-            "--source", default="", help="who tells us, where the file does not say; default: the file's name"
+            "--source", default="", help="who tells us, where the file does not say; with a map, else the file's name"
         )
 
     def handle(self, *args: Any, file: Path, **options: Any) -> None:
-        source = (options["source"] or file.name.split(".")[0] or "file")[:64]
         try:
-            told = self._map(options["map"], source)
-            totals = self._load(bulk.lines(file, told, source=source, note=self._note), file)
+            # a map makes signals, so it needs a name for who tells; lines that are signals already say it themselves
+            source = options["source"] or (file.name.split(".")[0] if options["map"] else "")
+            told = self._map(options["map"], source[:64])
+            totals = self._load(bulk.lines(file, told, source=source[:64], note=self._note), file)
         except (BadFile, BadMap) as error:
             raise CommandError(str(error), returncode=2) from None
         self.stdout.write(f"accepted {totals[0]} duplicates {totals[1]} rejected {totals[2]}")
