@@ -44,12 +44,8 @@ def names(decision: Decision) -> list[str]:
 def release(decision: Decision, *, by: User, now: datetime) -> list[Enforcement]:
     """Put a held decision in force: its effect is ordered, its standing written down. Returns what was ordered."""
     move(decision, Decision.Status.RELEASED, released_at=now)
-    ordered = _lift(decision, by=by, now=now) if decision.reverses else _apply(decision, by=by, now=now)
-    audit.record(
-        Event.DECISION_RELEASED, by=by, of=decision, also=names(decision), now=now,
-        outcome=decision.outcome, ordered=[str(action.pk) for action in ordered],
-    )  # fmt: skip
-    return ordered
+    audit.record(Event.DECISION_RELEASED, by=by, of=decision, also=names(decision), now=now, outcome=decision.outcome)
+    return _lift(decision, by=by, now=now) if decision.reverses else _apply(decision, by=by, now=now)
 
 
 def release_due(*, now: datetime, limit: int = 200) -> int:
@@ -81,14 +77,16 @@ def _apply(decision: Decision, *, by: User, now: datetime) -> list[Enforcement]:
         scope=decision.scope, policy=policy, reason_code=decision.reason_code.code,
     )  # fmt: skip
     intake.record_standing(
-        decision.account, decision_id=decision.pk, risk_type=decision.risk_type, policy=policy, outcome=decision.outcome,
-        strikes=decision.policy.strikes if decision.policy and effect.strikes else 0, at=now, until=decision.until, by=by,
+        decision.account, decision_id=decision.pk, risk_type=decision.risk_type, policy=policy,
+        outcome=decision.outcome, at=now, until=decision.until, by=by,
+        strikes=decision.policy.strikes if decision.policy and effect.strikes else 0,
     )  # fmt: skip
     return [ordered]
 
 
 def _lift(decision: Decision, *, by: User, now: datetime) -> list[Enforcement]:
     """Undo what a decision did: its measure, unless that ended by itself, and its strikes."""
+    assert decision.reverses_id is not None
     first = Decision.objects.select_related(*PARTS).get(pk=decision.reverses_id)
     effect = OUTCOMES[first.outcome]
     ordered = []

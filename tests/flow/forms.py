@@ -40,8 +40,8 @@ class _Reader(HTMLParser):
         if tag == "form":
             self.form = Form(given.get("action") or self.here, given.get("method", "get").lower())
             self.forms.append(self.form)
-            self.by_id[given.get("id")] = self.form
-        goal = self.by_id.get(given.get("form")) or self.form
+            self.by_id[given.get("id", "")] = self.form
+        goal = self.by_id.get(given["form"]) if "form" in given else self.form
         name = given.get("name", "")
         if goal is None or (not name and tag != "option"):
             return
@@ -85,6 +85,8 @@ def forms_of(response: Any) -> list[Form]:
 
 def form_to(response: Any, ending: str) -> Form:
     """The form of a page whose address ends so."""
-    found = [form for form in forms_of(response) if form.method == "post" and form.action.split("?")[0].endswith(ending)]
+    found = [
+        form for form in forms_of(response) if form.method == "post" and form.action.split("?")[0].endswith(ending)
+    ]
     assert found, f"no form to …{ending}: {sorted(form.action for form in forms_of(response))}"
     return found[0]

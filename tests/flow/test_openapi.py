@@ -1,4 +1,7 @@
-"""Does the description of the API tell the truth? It is valid, and what the server answers fits it, whatever is sent."""
+"""Does the description of the API tell the truth?
+
+It is valid, and what the server answers fits it, whatever is sent.
+"""
 
 from __future__ import annotations
 

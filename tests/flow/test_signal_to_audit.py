@@ -1,11 +1,17 @@
-"""Does one account come all the way down the hill? Told, scored, claimed, decided, agreed to, carried out, written, seen."""
+"""Does one account come all the way down the hill?
+
+Told, scored, claimed, decided, agreed to, carried out, written, seen.
+"""
 
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import os
+import re
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -37,30 +43,34 @@ def platform(tmp_path: Path, settings: Any) -> Iterator[Platform]:
 @pytest.fixture
 def team(real_commits: None, person: Callable[..., Any]) -> dict[str, Client]:
     """Ada reviews, Ben leads, Vera audits, and an upstream system tells: each with their own browser or key."""
+    from django.core.management import call_command
+
     from portal.people import actions
     from portal.people.models import User
-    from tests.make import ship_everything
 
-    ship_everything(now=timezone.now())
-    system = User.objects.service("system")
-    clients = {"upstream": Client(headers={"Authorization": f"Bearer {_key_of(system, 'signal.write', 'account.read')}"})}
+    call_command("ship")
+    upstream = actions.create_user("upstream", by=User.objects.service("system"), now=timezone.now())
+    clients = {"upstream": with_key(upstream, "signal.write", "account.read")}
     for name, role in (("ada", "reviewer"), ("ben", "lead"), ("vera", "auditor")):
         user = person(name, role)
         user.set_password("correct horse battery staple")
         user.save()
         clients[name] = Client()
         clients[name].post("/sign-in/", {"username": name, "password": "correct horse battery staple"})
-        _, key = actions.issue_key(user, by=system, now=timezone.now(), title="script")
-        clients[f"{name}'s script"] = Client(headers={"Authorization": f"Bearer {key}"})
+        clients[f"{name}'s script"] = with_key(user)
+        actions.change_profile(user, by=user, now=timezone.now(), undo_seconds=0)
     return clients
 
 
-def _key_of(user: Any, *scopes: str) -> str:
+def with_key(user: Any, *scopes: str) -> Client:
+    """A program that acts as somebody."""
     from portal.people import actions
     from portal.people.models import User
 
-    upstream = actions.create_user("upstream", by=user, now=timezone.now())
-    return actions.issue_key(upstream, by=User.objects.service("system"), now=timezone.now(), title="upstream", scopes=scopes)[1]
+    _, key = actions.issue_key(
+        user, by=User.objects.service("system"), now=timezone.now(), title="script", scopes=scopes
+    )
+    return Client(headers={"Authorization": f"Bearer {key}"})
 
 
 def told() -> list[dict[str, Any]]:
@@ -69,15 +79,32 @@ def told() -> list[dict[str, Any]]:
     at = (timezone.now() - timedelta(minutes=10)).isoformat()
 
     def signal(number: int, kind: str, **more: Any) -> dict[str, Any]:
-        return {"source": "app", "external_id": f"{kind}-{number}", "kind": kind, "occurred_at": at, "account": account, **more}
+        return {
+            "source": "app",
+            "external_id": f"{kind}-{number}",
+            "kind": kind,
+            "occurred_at": at,
+            "account": account,
+            **more,
+        }
 
-    posts = {"posts": 120, "near_duplicates": 45, "links": 115, "new_domain_links": 90, "window_minutes": 60, "sample": LURE}
+    posts = {
+        "posts": 120,
+        "near_duplicates": 45,
+        "links": 115,
+        "new_domain_links": 90,
+        "window_minutes": 60,
+        "sample": LURE,
+    }
     messages = {"sent": 60, "distinct_targets": 60, "replies": 0, "window_minutes": 60}
     return [
         signal(1, "account") | {"account": account | {"attributes": {"handle": HANDLE, "country": "DE", "lang": "en"}}},
         signal(2, "post", data=posts),
         signal(3, "message", data=messages),
-        *(signal(n, "user_report", data={"reason": "spam", "reporter": f"99{n}", "text": "spam!"}) for n in range(4, 8)),
+        *(
+            signal(n, "user_report", data={"reason": "spam", "reporter": f"99{n}", "text": "spam!"})
+            for n in range(4, 8)
+        ),
         signal(8, "telepathy"),
     ]
 
@@ -103,7 +130,9 @@ def test_one_account_comes_all_the_way_down_the_hill(team, platform):
     # A case: one, in the queue that the routing says, for a reason that can be read.
     ring("moderation.cases.tasks.take_new")
     listed = team["ada's script"].get("/api/v1/cases?state=waiting").json()["results"]
-    assert [(case["account"]["id"], case["risk_type"], case["state"]) for case in listed] == [("48211", "spam", "waiting")]
+    assert [(case["account"]["id"], case["risk_type"], case["state"]) for case in listed] == [
+        ("48211", "spam", "waiting")
+    ]
     number = listed[0]["id"]
 
     # Claimed: Ada presses Start and sees who, why and what, as text that can do nothing.
@@ -123,7 +152,7 @@ def test_one_account_comes_all_the_way_down_the_hill(team, platform):
     approvals = ben.get("/approvals/")
     approved = form_to(approvals, "/approve/").send(ben, reason="Agreed, the page is a copy.")
     assert approved.status_code == 200
-    ring("moderation.decisions.tasks.release_due", in_a_minute=True)
+    ring("moderation.decisions.tasks.release_due")
 
     # Carried out: once, in order, under our own key.
     carry_out()
@@ -139,47 +168,47 @@ def test_one_account_comes_all_the_way_down_the_hill(team, platform):
         "decision.released", "enforcement.ordered", "enforcement.attempted", "enforcement.applied",
     ]  # fmt: skip
     log = vera.get("/log/", {"account": "main:48211"}).content.decode()
-    assert "Vera" not in log
-    for words in ("proposed", "approved", "applied"):
-        assert words in log
-    assert not any(secret in everything_logged() for secret in (HANDLE, "win-big", "copies a bank", "99"[:0] or "copy."))
+    assert [words for words in ("ada", "proposed", "ben", "approved", "applied") if words not in log.lower()] == []
+    assert HANDLE not in log
+    written = everything_logged()
+    assert [secret for secret in (HANDLE, "win-big", "copies a bank", "is a copy") if secret in written] == []
 
     # Seen: Ben's dashboard counts it, with the rows behind it.
     ring("moderation.insight.tasks.count_hours")
-    assert ben.get("/dashboards/").status_code == 200
+    board = words_of(ben.get("/dashboards/"))
+    assert "SPM-1.2 Deceptive links 1 0" in board
+    assert "sp_near_duplicates" in board
 
     # Exported: Vera gets the same history as a file that her spreadsheet does not run.
     rows = exported(vera)
-    assert {"case.opened", "decision.proposed", "approval.given", "enforcement.applied"} <= {row["type"] for row in rows}
+    assert {"case.opened", "decision.proposed", "approval.given", "enforcement.applied"} <= {
+        row["type"] for row in rows
+    }
 
     # And back: Ben reverses it, and the platform is told to undo it.
     decision = case_decision(number)
     answer = team["ben's script"].post(
         f"/api/v1/decisions/{decision}/reversal",
-        json.dumps({"reason_code": "reviewer_mistake", "note": "It was the bank itself."}),
+        json.dumps({"reason_code": "not_violating", "note": "It was the bank itself."}),
         content_type="application/json",
     )
     assert answer.status_code == 201, answer.content
-    ring("moderation.decisions.tasks.release_due", in_a_minute=True)
+    ring("moderation.decisions.tasks.release_due")
     carry_out()
-    assert [row["kind"] for row in platform.ledger.after(0)] == ["ban", "unban"]
+    assert [(row["kind"], row["seq"]) for row in platform.ledger.after(0)] == [("ban", 1), ("unban", 2)]
+    assert upstream.get("/api/v1/accounts/main/48211").json()["strikes"] == 0
 
 
-# --- What stands between the steps: bells, rung here as the dispatcher and the timetable ring them -----------------------
+# --- What stands between the steps: bells, rung here as dispatcher and timetable ring them
+# ------------------------------
 
 
-def ring(task: str, *, in_a_minute: bool = False) -> None:
-    """Do what a worker does when this bell rings; in a minute, where something is held for an undo window."""
+def ring(task: str, **what: Any) -> None:
+    """Do what a worker does when this bell rings."""
     from portal.celery import app
 
     app.loader.import_default_modules()
-    if in_a_minute:
-        import time_machine
-
-        with time_machine.travel(timezone.now() + timedelta(minutes=1), tick=True):
-            app.tasks[task]()
-    else:
-        app.tasks[task]()
+    app.tasks[task](**what)
 
 
 def carry_out() -> None:
@@ -198,7 +227,11 @@ def steps_of(number: str) -> list[str]:
     from portal.audit.models import AuditEvent
 
     case = Case.objects.get(pk=number)
-    names = [case.audit_name, f"account:{case.account_id}", *(e.audit_name for e in Enforcement.objects.filter(account=case.account_id))]
+    names = [
+        case.audit_name,
+        f"account:{case.account_id}",
+        *(e.audit_name for e in Enforcement.objects.filter(account=case.account_id)),
+    ]
     batch = ["signals.accepted", "scores.written"]
     rows = AuditEvent.objects.order_by("id").values_list("type", "subjects")
     kinds = [kind for kind, subjects in rows if kind in batch or set(subjects) & set(names)]
@@ -213,6 +246,11 @@ def everything_logged() -> str:
     return " ".join(bytes(payload).decode() for payload in AuditEvent.objects.values_list("payload", flat=True))
 
 
+def words_of(page: Any) -> str:
+    """The words of a page, without its markup."""
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page.content.decode())).split())
+
+
 def case_decision(number: str) -> str:
     from moderation.decisions.models import Decision
 
@@ -221,9 +259,18 @@ def case_decision(number: str) -> str:
 
 def exported(client: Client) -> list[dict[str, str]]:
     """Ask for the history on the page, let the worker make it, fetch it, read it as a spreadsheet would."""
-    form_to(client.get("/exports/"), "/exports/").send(client, purpose="quarterly review", formats="csv")
-    ring("moderation.insight.tasks.sweep_exports")
-    return list(csv.DictReader(io.StringIO("")))
+    from moderation.insight.models import Export
+
+    asked = form_to(client.get("/exports/"), "/exports/").send(client, purpose="quarterly review", format="csv")
+    assert asked.status_code == 200, words_of(asked)
+    export = Export.objects.get()
+    patience = time.monotonic() + 90  # it waits for transactions that began before the asking, of other tests too
+    while Export.objects.filter(status="queued").exists() and time.monotonic() < patience:
+        ring("moderation.insight.tasks.make_export", export_id=str(export.pk))
+        time.sleep(0.2)
+    file = client.get(f"/exports/{export.pk}/file/")
+    assert file.status_code == 200, words_of(file)
+    return list(csv.DictReader(io.StringIO(b"".join(file.streaming_content).decode("utf-8-sig"))))
 
 
 def test_the_servers_are_of_the_version_asked_for(db):
