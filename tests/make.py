@@ -31,7 +31,9 @@ def ship_settings(*, now: datetime = NOON) -> None:
     decisions.ship(by=system, now=now)
     enforcement.ship(by=system, now=now)
     for risk_type in ("spam", "fake_account", "bullying", "account_takeover"):
-        Strategy.objects.get_or_create(risk_type=risk_type, defaults={"title": risk_type.replace("_", " ").capitalize()})
+        Strategy.objects.get_or_create(
+            risk_type=risk_type, defaults={"title": risk_type.replace("_", " ").capitalize()}
+        )
     Strategy.objects.get_or_create(risk_type="underage", defaults={"title": "Underage", "lane": "minors"})
 
 
@@ -53,18 +55,27 @@ def make_score(account: Any, *, risk_type: str = "spam", shown: int = 60, model:
     severity = {"spam": 6, "fake_account": 6, "bullying": 9, "account_takeover": 9}.get(risk_type, 0)
     Score.objects.filter(account=account, risk_type=risk_type, model=model, latest=True).update(latest=False)
     score = Score.objects.create(
-        account=account, risk_type=risk_type, model=model, raw=shown, shown=shown, band="review", urgency=severity * shown, at=now,
+        account=account, risk_type=risk_type, model=model, raw=shown, shown=shown, band="review",
+        urgency=severity * shown,
+        at=now,
         snapshot=account.attributes, snapshot_digest=b"\0" * 32, opens=shown >= 50,
     )  # fmt: skip
     if not model:
         Reason.objects.create(
-            score=score, position=1, rule="some_rule", group="content", title="posts a lot", points=shown, before_cap=shown
+            score=score,
+            position=1,
+            rule="some_rule",
+            group="content",
+            title="posts a lot",
+            points=shown,
+            before_cap=shown,
         )
     return score
 
 
 def make_case(
-    *, at: str = "waiting", by: Any = None, risk_type: str = "spam", shown: int = 60, queue: str = "", account: Any = None,
+    *, at: str = "waiting", by: Any = None, risk_type: str = "spam", shown: int = 60, queue: str = "",
+    account: Any = None,
     now: datetime = NOON, lang: str = "en", **attributes: Any,
 ) -> Any:  # fmt: skip
     """A case in its queue, or (`at="claimed"`) held by somebody."""

@@ -129,7 +129,7 @@ def annotate(case: Case, *, by: User, now: datetime, text: str) -> Note:
 
 @transaction.atomic(savepoint=False)
 def save_draft(case: Case, *, by: User, now: datetime, body: dict[str, Any], note: str | UUID | None = None) -> Draft:
-    """Keep what somebody filled in but did not send, beyond the lease and the session. `note`: its words, or a vault id."""
+    """Keep what somebody filled in but did not send, beyond lease and session. `note`: its words, or a vault id."""
     kept, commitment = (
         (note, "") if not isinstance(note, str) else keep_text(case, "draft.note", note) if note else (None, "")
     )
@@ -161,7 +161,7 @@ def return_expired(*, now: datetime, limit: int = 200) -> int:
 
 @transaction.atomic(savepoint=False)
 def give_back(case: Case, *, by: User, now: datetime, why: str) -> None:
-    """Put a case that waited for somebody, outside or inside, back into its queue: the deadline came, or its author left."""
+    """Put a case that waited for somebody, outside or inside, back into its queue: nobody came, or the author left."""
     move(case, Case.Status.WAITING, **UNCLAIMED, **NOT_PENDING)
     audit.record(Event.CASE_RETURNED, by=by, of=case, also=names(case), now=now, why=why)
 
@@ -207,7 +207,7 @@ def reopen(case: Case, *, by: User, now: datetime, claimer: User | None = None) 
     else:
         until = now + timedelta(minutes=case.queue.lease_minutes)
         move(case, Case.Status.CLAIMED, claimed_by=claimer, claimed_at=now, claimed_until=until, **fields)
-    also = [*names(case), *([claimer] if claimer else [])]
+    also: list[User | str] = [*names(case), *([claimer] if claimer else [])]
     audit.record(Event.CASE_REOPENED, by=by, of=case, also=also, now=now, to=claimer.audit_name if claimer else "")
 
 
@@ -245,7 +245,7 @@ def _limits(by: User, risk_type: str) -> tuple[list[int], int, str]:
 
 
 def _free_for(queue: Queue, *, by: User, now: datetime, limits: bool) -> CaseQuerySet:
-    """What waits in a queue for this person, in next-best order: not what they passed on today, nor what they cannot read."""
+    """What waits in a queue for this person, best first: not what they passed on today, nor what they cannot read."""
     today = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
     skipped = Skip.objects.filter(case=OuterRef("pk"), user=by, at__gte=today)
     free = Case.objects.waiting().for_queue(queue).filter(~Exists(skipped))

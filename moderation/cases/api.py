@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -9,23 +11,17 @@ from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from portal.people.models import User
 from portal.people.permissions import Permission, api_requires
 from portal.refusal import Refused
 
 from . import actions, reading, schema
 from .models import Case, Queue
 
-REFUSED = {
-    400: OpenApiResponse(schema.Problem, "Malformed."),
-    404: OpenApiResponse(schema.Problem, "Nothing this key may see."),
-    409: OpenApiResponse(schema.Problem, "Refused by state or race; `state` is the current one."),
-}
 
-
-def seen_case(request: Request, pk: int) -> Case:
-    """The case, if this key may know of it; 404 otherwise."""
-    cases = Case.objects.visible_to(request.user).select_related("account", "queue", "score", "claimed_by")
-    return get_object_or_404(cases, pk=pk)
+def who(request: Request) -> User:
+    """The person, or service, whose key this is: `@api_requires` lets nobody else in."""
+    return cast(User, request.user)
 
 
 def reason_in(request: Request) -> str:
@@ -40,12 +36,12 @@ def reason_in(request: Request) -> str:
 @api_requires(Permission.CASE_READ)
 def queues(request: Request) -> Response:
     """Each queue with how many wait in it, counted up to 1,001."""
-    seen = list(Queue.objects.visible_to(request.user))
+    seen = list(Queue.objects.visible_to(who(request)))
     waiting = reading.depths(seen)
     names = ("slug", "title", "lane", "role", "sla_minutes", "lease_minutes", "max_hold_minutes", "exposure")
     rows = [
         {name: getattr(queue, name) for name in names}
-        | {"waiting": waiting[queue.slug], "claimable": queue.is_worked_by(request.user)}
+        | {"waiting": waiting[queue.slug], "claimable": queue.is_worked_by(who(request))}
         for queue in seen
     ]
     return Response({"results": rows, "next": None})
@@ -60,7 +56,7 @@ def queues(request: Request) -> Response:
         OpenApiParameter("order", str, enum=list(reading.KEYSETS)),
         OpenApiParameter("cursor", str, description="The `next` of the page before."),
     ],
-    responses={200: schema.Cases, **{status: REFUSED[status] for status in (400, 404)}},
+    responses={200: schema.Cases, **{status: schema.REFUSED[status] for status in (400, 404)}},
     operation_id="cases_list",
     tags=["cases"],
 )
@@ -71,75 +67,83 @@ def cases(request: Request) -> Response:
     told = {name: request.query_params.get(name, "") for name in ("queue", "state", "order", "cursor")}
     if any("\x00" in value for value in told.values()):
         raise Refused("There is a character in this address that no name has.", status=400)
-    return Response(reading.page(request.user, account=_account(request), **told))
+    return Response(reading.page(who(request), account=_account(request), **told))
 
 
 @extend_schema(
-    summary="One case", responses={200: schema.Detail, 404: REFUSED[404]}, operation_id="cases_retrieve", tags=["cases"]
+    summary="One case",
+    responses={200: schema.Detail, 404: schema.REFUSED[404]},
+    operation_id="cases_retrieve",
+    tags=["cases"],
 )
 @api_view(["GET"])
 @api_requires(Permission.CASE_READ)
 def case(request: Request, pk: int) -> Response:
     """With its reasons, evidence and history; personal values masked."""
-    return Response(reading.detail(seen_case(request, pk)))
+    return Response(reading.detail(reading.seen(who(request), pk)))
 
 
 @extend_schema(
     summary="Claim the next case of a queue",
     request=None,
-    responses={200: schema.Row, 204: OpenApiResponse(description="None waits."), 404: REFUSED[404], 409: REFUSED[409]},
+    responses={
+        200: schema.Row,
+        204: OpenApiResponse(description="None waits."),
+        404: schema.REFUSED[404],
+        409: schema.REFUSED[409],
+    },
     tags=["cases"],
 )
 @api_view(["POST"])
 @api_requires(Permission.CASE_CLAIM)
 def claim_next(request: Request, slug: str) -> Response:
     """The next-best case, claimed for this key's person."""
-    queue = get_object_or_404(Queue.objects.visible_to(request.user), slug=slug)
-    found = actions.claim_next(by=request.user, now=timezone.now(), queue=queue, limits=False)
+    queue = get_object_or_404(Queue.objects.visible_to(who(request)), slug=slug)
+    found = actions.claim_next(by=who(request), now=timezone.now(), queue=queue, limits=False)
     return Response(reading.row(found)) if found else Response(status=204)
 
 
-@extend_schema(summary="Claim a case", request=None, responses={200: schema.Row, **REFUSED}, tags=["cases"])
+@extend_schema(summary="Claim a case", request=None, responses={200: schema.Row, **schema.REFUSED}, tags=["cases"])
 @api_view(["POST"])
 @api_requires(Permission.CASE_CLAIM)
 def claim(request: Request, pk: int) -> Response:
     """Take this case, if nobody holds it."""
     return Response(
-        reading.row(actions.claim(seen_case(request, pk), by=request.user, now=timezone.now(), limits=False))
+        reading.row(actions.claim(reading.seen(who(request), pk), by=who(request), now=timezone.now(), limits=False))
     )
 
 
-@extend_schema(summary="Give a case back", request=None, responses={200: schema.Row, **REFUSED}, tags=["cases"])
+@extend_schema(summary="Give a case back", request=None, responses={200: schema.Row, **schema.REFUSED}, tags=["cases"])
 @api_view(["POST"])
 @api_requires(Permission.CASE_CLAIM)
 def release(request: Request, pk: int) -> Response:
     """Back to its queue; a draft stays."""
-    found = seen_case(request, pk)
-    actions.release(found, by=request.user, now=timezone.now())
+    found = reading.seen(who(request), pk)
+    actions.release(found, by=who(request), now=timezone.now())
     return Response(reading.row(found))
 
 
 @extend_schema(
-    summary="Pass a case on", request=schema.ReasonIn, responses={200: schema.Row, **REFUSED}, tags=["cases"]
+    summary="Pass a case on", request=schema.ReasonIn, responses={200: schema.Row, **schema.REFUSED}, tags=["cases"]
 )
 @api_view(["POST"])
 @api_requires(Permission.CASE_CLAIM)
 def skip(request: Request, pk: int) -> Response:
     """It does not come back to this person today."""
-    found = seen_case(request, pk)
-    actions.skip(found, by=request.user, now=timezone.now(), reason=reason_in(request))
+    found = reading.seen(who(request), pk)
+    actions.skip(found, by=who(request), now=timezone.now(), reason=reason_in(request))
     return Response(reading.row(found))
 
 
 @extend_schema(
-    summary="Escalate a case", request=schema.ReasonIn, responses={200: schema.Row, **REFUSED}, tags=["cases"]
+    summary="Escalate a case", request=schema.ReasonIn, responses={200: schema.Row, **schema.REFUSED}, tags=["cases"]
 )
 @api_view(["POST"])
 @api_requires(Permission.CASE_CLAIM)
 def escalate(request: Request, pk: int) -> Response:
     """To people who know more."""
-    found = seen_case(request, pk)
-    actions.escalate(found, by=request.user, now=timezone.now(), reason=reason_in(request))
+    found = reading.seen(who(request), pk)
+    actions.escalate(found, by=who(request), now=timezone.now(), reason=reason_in(request))
     return Response(reading.row(found))
 
 

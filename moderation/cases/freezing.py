@@ -29,8 +29,10 @@ def freeze(case: Case, *, by: User, now: datetime, pointed: Iterable[str] = ()) 
         )[: evidence.MOST_SIGNALS]
     ]
     body = evidence.body(
-        case={"id": str(case.pk), "account": f"account:{case.account_id}", "risk_type": case.risk_type, "shown": case.shown,
-              "version": case.version, "opened_by": case.opened_by},
+        case={
+            "id": str(case.pk), "account": f"account:{case.account_id}", "risk_type": case.risk_type,
+            "shown": case.shown, "version": case.version, "opened_by": case.opened_by,
+        },
         score=_score_of(case), signals=signals, pointed=pointed,
     )  # fmt: skip
     return Evidence.objects.create(
@@ -43,6 +45,11 @@ def _score_of(case: Case) -> dict[str, Any] | None:
         return None
     reasons = Reason.objects.filter(score=case.score_id).values_list("rule", "points")
     return {
-        "name": case.score.audit_name, "risk_type": case.score.risk_type, "model": case.score.model, "raw": case.score.raw,
-        "shown": case.score.shown, "features": bytes(case.score.snapshot_digest).hex(), "reasons": [list(row) for row in reasons],
-    }  # fmt: skip
+        "name": case.score.audit_name,
+        "risk_type": case.score.risk_type,
+        "model": case.score.model,
+        "raw": case.score.raw,
+        "shown": case.score.shown,
+        "features": bytes(case.score.snapshot_digest).hex(),
+        "reasons": [list(row) for row in reasons],
+    }

@@ -49,7 +49,7 @@ def skip(case: Case, *, by: User, now: datetime, reason: str) -> int:
 def escalate(case: Case, *, by: User, now: datetime, reason: str) -> None:
     """Move the case to people who know more. In the minors and safety lanes it stays in its queue, for somebody else.
 
-    The reason stands on the case as a remark. An escalation ends nothing, and does not come back to who escalated today.
+    The reason stands on the case as a remark. An escalation ends nothing, nor does it come back to them today.
     """
     insist(refusals.with_reason(case, by=by, reason=reason), case)
     kept, commitment = keep_text(case, "case.escalation", reason.strip())

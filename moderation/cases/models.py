@@ -31,7 +31,7 @@ class QueueQuerySet(models.QuerySet["Queue"]):
         return self.filter(role__in=roles, lane__in=user.lanes)
 
     def visible_to(self, user: User) -> QueueQuerySet:
-        """Queues this person may know of: those they work, or, with leave to read cases or numbers, all of their lanes."""
+        """Queues a person may know of: those they work; with leave to read numbers or the log, all in their lanes."""
         if user.may(Permission.CASE_REASSIGN) or user.may(Permission.DASHBOARD_READ) or user.may(Permission.AUDIT_READ):
             return self.filter(lane__in=user.lanes)
         return self.worked_by(user)
@@ -248,8 +248,9 @@ class Case(models.Model):
             models.Index(fields=["claimed_by"], condition=Q(status="claimed"), name="case_claims_of"),
             # reader: the sweep of deadlines
             models.Index(fields=["pending_until"], condition=Q(status="pending"), name="case_deadline"),
-            # reader: dashboards, inflow and outflow by hour
+            # reader: dashboards, inflow by hour
             models.Index(fields=["opened_at", "queue"], name="case_inflow"),
+            # reader: dashboards, outflow by hour
             models.Index(fields=["ended_at", "queue"], condition=Q(ended_at__isnull=False), name="case_outflow"),
         ]
 

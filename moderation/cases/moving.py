@@ -25,8 +25,8 @@ def move(case: Case, to: str, **fields: Any) -> None:
     if not Case.objects.move(case, to, **fields):
         current = Case.objects.filter(pk=case.pk).values_list("status", flat=True).get()
         raise Refused(
-            f"Somebody else was first: this case is {Case.Status(current).label.lower()} now. Nothing of yours was sent; "
-            "what you typed is kept as a draft.",
+            f"Somebody else was first: this case is {Case.Status(current).label.lower()} now. "
+            "Nothing of yours was sent; what you typed is kept as a draft.",
             state=current,
         )
     case.status = to

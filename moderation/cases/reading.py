@@ -1,4 +1,4 @@
-"""What does a list of cases hold, and what is known of one? Rows ready to show, by keyset, a bounded number of queries."""
+"""What does a list of cases hold, and what is known of one? Rows ready to show, by keyset, in few queries."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
 
 from portal import cursor as marks
 from portal.audit.models import AuditEvent
@@ -28,8 +29,8 @@ KEYSETS: dict[str, tuple[tuple[str, ...], tuple[type, ...], bool]] = {
 }
 _ENDED = ("decided", "withdrawn", "handed_off")
 _ROW = (
-    "id", "account__platform", "account__external_id", "account__handle_shown", "lane", "queue__slug", "status", "version",
-    "risk_type", "shown", "band", "why", "priority", "must_review", "language", "opened_at", "due_at",
+    "id", "account__platform", "account__external_id", "account__handle_shown", "lane", "queue__slug", "status",
+    "version", "risk_type", "shown", "band", "why", "priority", "must_review", "language", "opened_at", "due_at",
     "claimed_by__username", "claimed_until", "pending_for", "pending_until",
 )  # fmt: skip
 
@@ -68,6 +69,12 @@ def page(
         "results": [_shown(row) for row in rows[:PAGE]],
         "next": marks.encode(order, *(last[name] for name in fields)) if last else None,
     }
+
+
+def seen(user: User, pk: int) -> Case:
+    """The case with its account, queue, score and holder, if this person may know of it; 404 otherwise."""
+    cases = Case.objects.visible_to(user).select_related("account", "queue", "score", "claimed_by")
+    return get_object_or_404(cases, pk=pk)
 
 
 def depths(queues: Iterable[Queue]) -> dict[str, int]:

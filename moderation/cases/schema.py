@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from drf_spectacular.utils import OpenApiResponse
 from rest_framework import serializers
 
 from .models import Case
@@ -15,6 +16,13 @@ class Problem(serializers.Serializer[None]):
     status = serializers.IntegerField()
     detail = serializers.CharField()
     state = serializers.CharField(required=False)
+
+
+REFUSED = {
+    400: OpenApiResponse(Problem, "Malformed."),
+    404: OpenApiResponse(Problem, "Nothing this key may see."),
+    409: OpenApiResponse(Problem, "Refused by state or race; `state` is the current one."),
+}
 
 
 class ReasonIn(serializers.Serializer[None]):
@@ -96,12 +104,12 @@ class Contribution(serializers.Serializer[None]):
 class Told(serializers.Serializer[None]):
     """One signal, with personal values masked."""
 
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
     external_id = serializers.CharField()
     kind = serializers.CharField()
     occurred_at = serializers.DateTimeField()
     received_at = serializers.DateTimeField()
-    data = serializers.JSONField()
+    data = serializers.JSONField()  # type: ignore[assignment]
     scores = serializers.JSONField()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
@@ -50,21 +51,21 @@ LIFTING_NEEDS_TWO = ("minors", "safety")  # elsewhere giving back is one person'
 
 
 def decide(
-    case: Case, *, by: User, now: datetime, outcome: str, reason_code: str, version: int, request_key: str, policy: str = "",
-    note: str = "", answers: dict[str, str] | None = None, evidence: Iterable[str] = (), until: datetime | None = None,
-    scope: str = "", undo_seconds: int | None = None, limits: bool = True,
+    case: Case, *, by: User, now: datetime, outcome: str, reason_code: str, version: int, request_key: str,
+    policy: str = "", note: str = "", answers: dict[str, str] | None = None, evidence: Iterable[str] = (),
+    until: datetime | None = None, scope: str = "", undo_seconds: int | None = None, limits: bool = True,
 ) -> Decision:  # fmt: skip
     """Conclude a case one holds: proposed where somebody must agree, else held for the undo window, then released.
 
-    The same `request_key` with the same content answers the first decision again; with another content it is refused (422).
+    The same `request_key` with the same content answers the first decision again; other content is refused (422).
     Raises `Refused`: 400 where what was said does not fit, 409 where the case is not theirs or not as they saw it.
     """
     word = Word(outcome, reason_code, policy, note, answers or {}, tuple(evidence), until, scope)
     undo_for = by.undo_seconds if undo_seconds is None else undo_seconds
-    key = {"by": by, "request_key": request_key, "stamp": word.fingerprint(case=case.pk, version=version)}
+    stamp = word.fingerprint(case=case.pk, version=version)
     try:
         with transaction.atomic():
-            if first := _first_result(**key):
+            if first := _first_result(by, request_key, stamp):
                 return first
             return _decide(
                 case, word, by=by, now=now, version=version, request_key=request_key, undo_for=undo_for, limits=limits
@@ -72,7 +73,7 @@ def decide(
     except (IntegrityError, Refused) as error:
         # Two clicks at once: the one that waited for the other's row finds the first result now.
         lost_a_race = isinstance(error, IntegrityError) or error.status == 409
-        if lost_a_race and (first := _first_result(**key)):
+        if lost_a_race and (first := _first_result(by, request_key, stamp)):
             return first
         if isinstance(error, IntegrityError):
             raise Refused(
@@ -129,7 +130,8 @@ def undo(decision: Decision, *, by: User, now: datetime) -> Decision:
 def reverse(decision: Decision, *, by: User, now: datetime, reason_code: str, note: str = "") -> Decision:
     """A lead takes a decision in force back: what undoes it is ordered, its strikes go.
 
-    The reversal is a decision of its own, linked to the first. In the minors and safety lanes a second person agrees before anything is lifted.
+    The reversal is a decision of its own, linked to the first. In the minors and safety lanes a second person agrees
+    before anything is lifted.
     """
     _insist(refusals.reverse(decision, by=by), decision)
     reason = ReasonCode.objects.filter(code=reason_code).first()
@@ -139,14 +141,7 @@ def reverse(decision: Decision, *, by: User, now: datetime, reason_code: str, no
         raise Refused(f"The reason “{reason.text}” belongs to another workflow than this decision.", status=400)
     needs_two = decision.case.lane in LIFTING_NEEDS_TWO
     kept, commitment = keep_text(decision.case, "decision.note", note.strip()) if note.strip() else (None, "")
-    reversal = Decision(
-        case=decision.case, account=decision.account, queue=decision.queue, risk_type=decision.risk_type, outcome="no_action",
-        status=Decision.Status.PROPOSED if needs_two else Decision.Status.HELD, reason_code=reason, note=kept, label=reason.label,
-        shown=decision.shown, made_by=by, made_at=now, request_key=f"reversal:{decision.pk}:{now.timestamp():.0f}",
-        fingerprint=Word("no_action", reason_code, note=note).fingerprint(case=decision.case_id, version=0), reverses=decision,
-        needs_approval=needs_two, approval_why="Lifting a measure of this lane needs a second person." if needs_two else "",
-        release_at=None if needs_two else now,
-    )  # fmt: skip
+    reversal = _reversal(decision, reason, by=by, now=now, needs_two=needs_two, note=note, kept=kept)
     try:
         with transaction.atomic():
             reversal.save(force_insert=True)
@@ -189,6 +184,31 @@ def _decide(
     return decision
 
 
+def _reversal(
+    decision: Decision, reason: ReasonCode, *, by: User, now: datetime, needs_two: bool, note: str, kept: UUID | None
+) -> Decision:
+    return Decision(
+        case=decision.case,
+        account=decision.account,
+        queue=decision.queue,
+        risk_type=decision.risk_type,
+        outcome="no_action",
+        status=Decision.Status.PROPOSED if needs_two else Decision.Status.HELD,
+        reason_code=reason,
+        note=kept,
+        label=reason.label,
+        shown=decision.shown,
+        made_by=by,
+        made_at=now,
+        request_key=f"reversal:{decision.pk}:{now.timestamp():.0f}",
+        fingerprint=Word("no_action", reason.code, note=note).fingerprint(case=decision.case_id, version=0),
+        reverses=decision,
+        needs_approval=needs_two,
+        approval_why="Lifting a measure of this lane needs a second person." if needs_two else "",
+        release_at=None if needs_two else now,
+    )
+
+
 def _conclude(case: Case, *, settled: Settled, word: Word, by: User, now: datetime, proposed: bool = False) -> None:
     if proposed:
         cases.conclude(case, to=Case.Status.PROPOSED, by=by, now=now)
@@ -198,7 +218,7 @@ def _conclude(case: Case, *, settled: Settled, word: Word, by: User, now: dateti
         cases.conclude(case, to=Case.Status.DECIDED, by=by, now=now)
 
 
-def _first_result(*, by: User, request_key: str, stamp: bytes) -> Decision | None:
+def _first_result(by: User, request_key: str, stamp: bytes) -> Decision | None:
     first = Decision.objects.select_related("case", "account").filter(made_by=by, request_key=request_key).first()
     if first is not None and bytes(first.fingerprint) != stamp:
         raise Refused(
@@ -221,7 +241,8 @@ def _insist_on_the_cap(by: User, outcome: str, *, now: datetime) -> None:
         and Decision.objects.filter(made_by=by, outcome=outcome, made_at__gt=now - timedelta(hours=1)).count() >= cap
     ):
         raise Refused(
-            f"You have made {cap} decisions of this kind within an hour, which is the limit. Nothing was sent; go on in a while."
+            f"You have made {cap} decisions of this kind within an hour, which is the limit. "
+            "Nothing was sent; go on in a while."
         )
 
 

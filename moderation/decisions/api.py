@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -11,9 +11,10 @@ from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from moderation.cases.api import REFUSED, seen_case
+from moderation.cases import reading
 from moderation.cases.models import Workflow
-from moderation.cases.schema import Problem
+from moderation.cases.schema import REFUSED, Problem
+from portal.people.models import User
 from portal.people.permissions import Permission, api_requires
 from portal.refusal import Refused
 
@@ -30,6 +31,11 @@ KEY = OpenApiParameter(
 )
 
 
+def who(request: Request) -> User:
+    """The person, or service, whose key this is: `@api_requires` lets nobody else in."""
+    return cast(User, request.user)
+
+
 @extend_schema(summary="Policies in force", responses=schema.Policies, operation_id="policies_list", tags=["decisions"])
 @api_view(["GET"])
 @api_requires(Permission.CASE_READ, Permission.SETTINGS_READ)
@@ -38,7 +44,7 @@ def policies(request: Request) -> Response:
     flows = [
         flow
         for flow in Workflow.objects.order_by("risk_type")
-        if flow.risk_type != "underage" or "minors" in request.user.lanes
+        if flow.risk_type != "underage" or "minors" in who(request).lanes
     ]
     types = {"any", *(flow.risk_type for flow in flows)}
     codes = [code for code in ReasonCode.objects.all() if code.workflow in types]
@@ -82,7 +88,7 @@ def decide(request: Request, pk: int) -> Response:
     told.is_valid(raise_exception=True)
     word: dict[str, Any] = {name: value for name, value in told.validated_data.items() if value is not None}
     decision = actions.decide(
-        seen_case(request, pk), by=request.user, now=timezone.now(), request_key=key, limits=False, **word
+        reading.seen(who(request), pk), by=who(request), now=timezone.now(), request_key=key, limits=False, **word
     )
     return Response(_out(decision), status=201)
 
@@ -94,7 +100,7 @@ def decide(request: Request, pk: int) -> Response:
 @api_requires(Permission.DECISION_MAKE)
 def undo(request: Request, pk: str) -> Response:
     """Within its window: the case returns to its claimer."""
-    return Response(_out(actions.undo(_seen(request, pk), by=request.user, now=timezone.now())))
+    return Response(_out(actions.undo(_seen(request, pk), by=who(request), now=timezone.now())))
 
 
 @extend_schema(
@@ -111,7 +117,7 @@ def approval(request: Request, pk: str) -> Response:
     told.is_valid(raise_exception=True)
     verb = actions.approve if told.validated_data["verdict"] == "approve" else actions.decline
     reason = told.validated_data.get("reason") or ""
-    return Response(_out(verb(_seen(request, pk), by=request.user, now=timezone.now(), reason=reason)))
+    return Response(_out(verb(_seen(request, pk), by=who(request), now=timezone.now(), reason=reason)))
 
 
 @extend_schema(
@@ -128,7 +134,7 @@ def reversal(request: Request, pk: str) -> Response:
     told.is_valid(raise_exception=True)
     note = told.validated_data.get("note") or ""
     reason_code = told.validated_data["reason_code"]
-    made = actions.reverse(_seen(request, pk), by=request.user, now=timezone.now(), reason_code=reason_code, note=note)
+    made = actions.reverse(_seen(request, pk), by=who(request), now=timezone.now(), reason_code=reason_code, note=note)
     return Response(_out(made), status=201)
 
 
@@ -137,8 +143,8 @@ def _seen(request: Request, pk: str) -> Decision:
     parts = Decision.objects.select_related(
         "case__queue", "account", "policy", "reason_code", "queue", "made_by", "reverses"
     )
-    seen = Decision.objects.visible_to(request.user).values("pk")
-    own = Decision.objects.filter(made_by=request.user, case__lane__in=request.user.lanes).values("pk")
+    seen = Decision.objects.visible_to(who(request)).values("pk")
+    own = Decision.objects.filter(made_by=who(request), case__lane__in=who(request).lanes).values("pk")
     return get_object_or_404(parts.filter(pk__in=seen.union(own)), pk=pk)
 
 

@@ -22,7 +22,8 @@ def asks(approval: Mapping[str, str], outcome: str) -> bool:
 def needs_second_person(approval: Mapping[str, str], outcome: str, values: Mapping[str, Any]) -> tuple[bool, str]:
     """Whether somebody else must agree, and why in words.
 
-    As a rule fires only on true, a condition over facts nobody told us does not hold. `values` are features and `until_days`.
+    As a rule fires only on true, a condition over facts nobody told us does not hold. `values`: features and
+    `until_days`.
     """
     if outcome in ALWAYS:
         established = bool(values) and bool(language.holds(ESTABLISHED, dict(values)))

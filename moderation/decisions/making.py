@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Sum
 
@@ -41,7 +42,7 @@ class Settled:
         """The risk type it was decided as."""
         return self.workflow.risk_type if self.workflow else ""
 
-    def pending(self, word: Word, *, now: datetime) -> dict[str, object] | None:
+    def pending(self, word: Word, *, now: datetime) -> dict[str, Any] | None:
         """How the case waits after this outcome, or None where it is then decided."""
         told = (self.workflow.pending if self.workflow else {}).get(word.outcome)
         if not told:
@@ -108,24 +109,25 @@ def write(
     request_key: str,
     undo_seconds: int,
 ) -> Decision:
-    """Freeze the evidence and write the decision, proposed or held. The case has moved already: that move is the lock."""
+    """Freeze the evidence and write the decision, proposed or held. The case has moved already: that is the lock."""
     frozen = cases.freeze(case, by=by, now=now, pointed=word.evidence)
     note, commitment = keep_text(case, "decision.note", word.note.strip()) if word.note.strip() else (None, "")
     proposed = settled.needs_approval
     decision = Decision(
         case=case, account=case.account, queue=case.queue, risk_type=settled.risk_type, outcome=word.outcome,
         status=Decision.Status.PROPOSED if proposed else Decision.Status.HELD, reason_code=settled.reason,
-        policy=settled.policy, note=note, answers=word.answers, scope=word.scope, until=word.until, label=settled.reason.label,
+        policy=settled.policy, note=note, answers=word.answers, scope=word.scope, until=word.until,
+        label=settled.reason.label,
         shown=case.shown, evidence=frozen, made_by=by, made_at=now,
         claimed_at=case.claimed_at, request_key=request_key,
-        fingerprint=word.fingerprint(case=case.pk, version=version), needs_approval=proposed, approval_why=settled.approval_why,
-        release_at=None if proposed else now + timedelta(seconds=undo_seconds),
+        fingerprint=word.fingerprint(case=case.pk, version=version), needs_approval=proposed,
+        approval_why=settled.approval_why, release_at=None if proposed else now + timedelta(seconds=undo_seconds),
     )  # fmt: skip
     decision.save(force_insert=True)
     facts = {
-        "outcome": word.outcome, "reason_code": settled.reason.code, "policy": settled.policy.code if settled.policy else "",
-        "until": word.until.isoformat() if word.until else "", "scope": word.scope, "shown": case.shown, "commitment": commitment,
-        "evidence": bytes(frozen.digest).hex(), "release_at": decision.release_at.isoformat() if decision.release_at else "",
+        "outcome": word.outcome, "reason_code": settled.reason.code, "scope": word.scope, "shown": case.shown,
+        "policy": settled.policy.code if settled.policy else "", "until": _iso(word.until), "commitment": commitment,
+        "evidence": bytes(frozen.digest).hex(), "release_at": _iso(decision.release_at),
         "approval": settled.approval_why,
     }  # fmt: skip
     event = Event.DECISION_PROPOSED if proposed else Event.DECISION_HELD
@@ -136,9 +138,17 @@ def write(
 def as_draft(decision: Decision) -> dict[str, object]:
     """What was decided, as the form's draft: for who takes it up again."""
     return {
-        "outcome": decision.outcome, "reason_code": decision.reason_code.code, "scope": decision.scope, "answers": decision.answers,
-        "policy": decision.policy.code if decision.policy else "", "until": decision.until.isoformat() if decision.until else "",
-    }  # fmt: skip
+        "outcome": decision.outcome,
+        "reason_code": decision.reason_code.code,
+        "policy": decision.policy.code if decision.policy else "",
+        "scope": decision.scope,
+        "until": _iso(decision.until),
+        "answers": decision.answers,
+    }
+
+
+def _iso(time: datetime | None) -> str:
+    return time.isoformat() if time else ""
 
 
 def _second_person(case: Case, word: Word, workflow: Workflow | None, *, now: datetime) -> tuple[bool, str]:

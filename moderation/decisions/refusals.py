@@ -57,7 +57,8 @@ def fits(
     if reason is None:
         return f"There is no reason code “{word.reason_code}”."
     if reason.workflow != "any" and open_types and reason.workflow not in open_types:
-        return f"The reason “{reason.text}” belongs to {reason.workflow.replace('_', ' ')}, and this case is not about that."
+        kind = reason.workflow.replace("_", " ")
+        return f"The reason “{reason.text}” belongs to {kind}, and this case is not about that."
     if workflow is None:
         return (
             None
@@ -65,7 +66,8 @@ def fits(
             else "This case has no risk type: choose a reason of the workflow it should follow."
         )
     if word.outcome not in workflow.outcomes:
-        return f"“{OUTCOMES[word.outcome].says}” is no outcome of {workflow.risk_type.replace('_', ' ')}; there are: {', '.join(workflow.outcomes)}."
+        kind, outcomes = workflow.risk_type.replace("_", " "), ", ".join(workflow.outcomes)
+        return f"“{OUTCOMES[word.outcome].says}” is no outcome of {kind}; there are: {outcomes}."
     if word.policy and policy is None:
         return f"There is no policy {word.policy} in force."
     if word.policy and reason.policy and word.policy != reason.policy and word.outcome != "no_action":
@@ -84,7 +86,8 @@ def note_missing(word: Word, *, reason: ReasonCode, shown: int, rung: Rung | Non
     if word.outcome == "no_action" and shown >= SURE:
         return f"Closing a case with a score of {shown} needs a note: say why nothing is wrong."
     if OUTCOMES[word.outcome].severe:
-        return f"“{OUTCOMES[word.outcome].says}” needs a note: say what you saw, for the person who agrees and for an appeal."
+        says = OUTCOMES[word.outcome].says
+        return f"“{says}” needs a note: say what you saw, for the person who agrees and for an appeal."
     if overrides(rung, outcome=word.outcome, until=word.until, now=now) and rung is not None:
         return f"The ladder proposes “{rung.says}”; another outcome needs a note that says why."
     return None

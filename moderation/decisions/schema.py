@@ -83,7 +83,7 @@ class ReasonCodeOut(serializers.Serializer[None]):
     key = serializers.CharField()
     text = serializers.CharField()
     policy = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     note = serializers.BooleanField()
 
 

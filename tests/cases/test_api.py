@@ -139,7 +139,12 @@ def test_other_lanes_do_not_exist(ada, ben, ruth, call):
 def test_who_may_not_look_gets_403(cleo, call):
     case = make_case()
 
-    for method, path in (("GET", "/cases"), ("GET", "/queues"), ("GET", f"/cases/{case.pk}"), ("POST", f"/cases/{case.pk}/claim")):
+    for method, path in (
+        ("GET", "/cases"),
+        ("GET", "/queues"),
+        ("GET", f"/cases/{case.pk}"),
+        ("POST", f"/cases/{case.pk}/claim"),
+    ):
         assert call(cleo, method, path).status_code == 403
 
 

@@ -84,7 +84,7 @@ def test_it_asks_to_read_a_changed_policy_first(ada, ben):
     case = make_case()
     policy = decisions.publish_policy("SPM-1.1", by=ben, now=NOON, text="New words.")
 
-    with pytest.raises(Refused, match="SPM-1.1"):
+    with pytest.raises(Refused, match=r"SPM-1\.1"):
         actions.claim_next(by=ada, now=NOON)
     other = make_case(risk_type="fake_account")
     decisions.acknowledge(policy, by=ada, now=NOON)

@@ -56,7 +56,10 @@ def test_the_log_says_when_somebody_skips_more_than_a_shift_allows(ada):
     for _ in range(11):
         actions.skip(make_case(at="claimed", by=ada), by=ada, now=NOON, reason="r")
 
-    over = [b'"over":true' in bytes(event.payload) for event in AuditEvent.objects.filter(type="case.skipped").order_by("id")]
+    over = [
+        b'"over":true' in bytes(event.payload)
+        for event in AuditEvent.objects.filter(type="case.skipped").order_by("id")
+    ]
     assert over == [False] * 10 + [True]
 
 

@@ -35,7 +35,9 @@ def test_it_says_so_where_no_rule_holds():
     assert route(RULES[:1], Facts(risk_type="spam")) is None
 
 
-@pytest.mark.parametrize(("urgency", "floor", "expected"), [(540, 0, 540), (100, 60, 600), (700, 60, 700), (1200, 0, 1000)])
+@pytest.mark.parametrize(
+    ("urgency", "floor", "expected"), [(540, 0, 540), (100, 60, 600), (700, 60, 700), (1200, 0, 1000)]
+)
 def test_a_floor_lifts_and_never_lowers(urgency, floor, expected):
     assert priority(urgency, floor) == expected
 

@@ -42,7 +42,9 @@ def claimed(ada, call):
 
 
 def decide(call, user, case, body, key="k1"):
-    return call(user, "POST", f"/cases/{case.pk}/decisions", {"version": case.version} | body, **{"idempotency-key": key})
+    return call(
+        user, "POST", f"/cases/{case.pk}/decisions", {"version": case.version} | body, **{"idempotency-key": key}
+    )
 
 
 def test_a_decision_answers_201_with_what_it_ordered(ada, call, claimed):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import tomllib
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,7 +22,7 @@ from tests.make import NOON
 
 WORKFLOWS = tomllib.loads((cases.DEFAULTS / "workflows.toml").read_text())
 POLICIES = tomllib.loads((catalogue.DEFAULTS / "policies.toml").read_text())["policy"]
-CODES = list(csv.DictReader(Path(catalogue.DEFAULTS / "reason_codes.csv").open()))
+CODES = list(csv.DictReader((catalogue.DEFAULTS / "reason_codes.csv").read_text().splitlines()))
 ALL = ("warn", "suspend", "ban")
 
 

@@ -47,7 +47,10 @@ def test_one_case_has_one_winner(person):
     seen = [Case.objects.select_related("queue").get(pk=case.pk) for _ in people]
 
     results = all_at_once(
-        [lambda mine=mine, user=user: actions.claim(mine, by=user, now=NOON) for mine, user in zip(seen, people, strict=True)]
+        [
+            lambda mine=mine, user=user: actions.claim(mine, by=user, now=NOON)
+            for mine, user in zip(seen, people, strict=True)
+        ]
     )
 
     refused = [result for result in results if isinstance(result, Refused)]

@@ -70,10 +70,15 @@ def test_one_key_for_two_cases_decides_one_of_them(person):
 def test_two_leads_approve_once(person):
     ada, leads = person("ada", "reviewer"), [person(f"lead{number}", "lead") for number in range(6)]
     decision = make_decision(at="proposed", by=ada)
-    seen = [Decision.objects.select_related("case", "account", "reason_code", "policy").get(pk=decision.pk) for _ in leads]
+    seen = [
+        Decision.objects.select_related("case", "account", "reason_code", "policy").get(pk=decision.pk) for _ in leads
+    ]
 
     results = all_at_once(
-        [lambda mine=mine, lead=lead: actions.approve(mine, by=lead, now=NOON) for mine, lead in zip(seen, leads, strict=True)]
+        [
+            lambda mine=mine, lead=lead: actions.approve(mine, by=lead, now=NOON)
+            for mine, lead in zip(seen, leads, strict=True)
+        ]
     )
 
     assert sum(isinstance(result, Decision) for result in results) == 1
@@ -84,7 +89,9 @@ def test_two_leads_approve_once(person):
 def test_approve_and_decline_at_once_agree_on_one(person):
     ada, ben, lena = person("ada", "reviewer"), person("ben", "lead"), person("lena", "lead")
     decision = make_decision(at="proposed", by=ada)
-    seen = [Decision.objects.select_related("case", "account", "reason_code", "policy").get(pk=decision.pk) for _ in "12"]
+    seen = [
+        Decision.objects.select_related("case", "account", "reason_code", "policy").get(pk=decision.pk) for _ in "12"
+    ]
 
     results = all_at_once(
         [
