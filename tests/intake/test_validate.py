@@ -51,7 +51,7 @@ def test_it_knows_every_kind_of_the_contract() -> None:
 
     assert set(told.split()) == set(KINDS)
     assert {name for name, kind in KINDS.items() if kind.opens} == {
-        "owner_report", "legal_notice", "trusted_notice", "authority_order"
+        "owner_report", "legal_notice", "trusted_notice", "authority_order", "age_check_result"
     }  # fmt: skip
 
 
