@@ -47,8 +47,8 @@ def test_it_writes_a_score_with_reasons_that_add_up(shipped: Any) -> None:
     assert [(row.rule, row.points) for row in rows] == [
         ("fa_follows_nobody", 20),
         ("fa_no_picture", 20),
-        ("fa_few_followers", 15),
-        ("fa_posts_no_likes", 15),
+        ("fa_posts_no_likes", 17),
+        ("fa_few_followers", 13),
     ]
     assert {row.title for row in rows} >= {"900 posts, gave 1 likes", "no picture"}
     assert score.snapshot["posts_count"] == 900
