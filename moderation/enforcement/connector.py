@@ -177,7 +177,9 @@ def _call(
                 allow_redirects=False,
                 stream=True,
             )
-            raw = response.raw.read(LARGEST + 1, decode_content=False)
+            raw = b""
+            while len(raw) <= LARGEST and (part := response.raw.read(LARGEST + 1, decode_content=False)):
+                raw += part  # to the very end: a reading cut short raises only there
     except line.ForbiddenAddress as strange:
         return Answer(Meaning.PAUSE, str(strange))
     except (requests.RequestException, HTTPError, OSError, ValueError) as lost:
