@@ -36,6 +36,7 @@ class Settled:
     policy: Policy | None
     needs_approval: bool
     approval_why: str
+    claimed_at: datetime | None = None  # read before the case moves: handling time runs from here
 
     @property
     def risk_type(self) -> str:
@@ -71,7 +72,7 @@ def settle(case: Case, word: Word, *, now: datetime) -> Settled:
     if sentence := refusals.note_missing(word, reason=reason, shown=case.shown, rung=rung, now=now):
         raise Refused(sentence, status=400)
     needs, why = _second_person(case, word, workflow, now=now)
-    return Settled(workflow, reason, policy, needs, why)
+    return Settled(workflow, reason, policy, needs, why, case.claimed_at)
 
 
 def types_of(case: Case) -> set[str]:
@@ -119,7 +120,7 @@ def write(
         policy=settled.policy, note=note, answers=word.answers, scope=word.scope, until=word.until,
         label=settled.reason.label,
         shown=case.shown, evidence=frozen, made_by=by, made_at=now,
-        claimed_at=case.claimed_at, request_key=request_key,
+        claimed_at=settled.claimed_at, request_key=request_key,
         fingerprint=word.fingerprint(case=case.pk, version=version), needs_approval=proposed,
         approval_why=settled.approval_why, release_at=None if proposed else now + timedelta(seconds=undo_seconds),
     )  # fmt: skip

@@ -22,13 +22,13 @@ from portal.refusal import Refused
 from . import actions, exports
 from .models import Export
 
-_STATE = serializers.ChoiceField(choices=[str(state) for state in Export.Status])
+_STATE = serializers.ChoiceField(choices=Export.Status.choices)
 ASKED = inline_serializer("ExportAsked", {"id": serializers.UUIDField(), "state": _STATE})
 SHOWN = inline_serializer(
     "Export",
     {
         "id": serializers.UUIDField(),
-        "state": serializers.ChoiceField(choices=[str(state) for state in Export.Status]),
+        "state": serializers.ChoiceField(choices=Export.Status.choices),
         "done": serializers.IntegerField(),
         "total": serializers.IntegerField(allow_null=True),
         "sha256": serializers.CharField(allow_null=True),
@@ -53,6 +53,8 @@ PROBLEM = OpenApiResponse(OpenApiTypes.OBJECT, description="A problem document (
 
 
 @extend_schema(
+    summary="Ask for an export",
+    tags=["exports"],
     request=REQUEST,
     responses={202: ASKED, (400, "application/problem+json"): PROBLEM, (409, "application/problem+json"): PROBLEM},
 )
@@ -70,7 +72,9 @@ def ask(request: Request) -> Response:
     return Response({"id": str(export.pk), "state": export.status}, status=202)
 
 
-@extend_schema(responses={200: SHOWN, (404, "application/problem+json"): PROBLEM})
+@extend_schema(
+    summary="How far an export is", tags=["exports"], responses={200: SHOWN, (404, "application/problem+json"): PROBLEM}
+)
 @api_view(["GET"])
 @api_requires(Permission.EXPORT_MAKE)
 def look(request: Request, pk: UUID) -> Response:
@@ -79,6 +83,8 @@ def look(request: Request, pk: UUID) -> Response:
 
 
 @extend_schema(
+    summary="Stop an export",
+    tags=["exports"],
     request=None,
     responses={200: SHOWN, (404, "application/problem+json"): PROBLEM, (409, "application/problem+json"): PROBLEM},
 )
@@ -93,6 +99,8 @@ def cancel(request: Request, pk: UUID) -> Response:
 
 
 @extend_schema(
+    summary="The file of an export",
+    tags=["exports"],
     responses={
         (200, "application/octet-stream"): OpenApiTypes.BINARY,
         (404, "application/problem+json"): PROBLEM,

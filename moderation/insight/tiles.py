@@ -209,7 +209,7 @@ def rules(shown: Board, *, now: datetime) -> Table:
         )
     definition = (
         "Confirmed ÷ decided among cases whose score carried points of the rule, by version of the strategy. Counted"
-        " are decisions that say yes or no (not “cannot tell”, “already dealt with”); a reversed decision does not confirm."
+        " are decisions that say yes or no (not “cannot tell”, “already dealt with”); a reversed one does not confirm."
         " With n and 95 % interval (Wilson): a rule with few cases is not yet known to be good or bad."
     )
     columns = ["Rule", "Says", "Decided", "Confirmed", "Precision"]

@@ -1,0 +1,54 @@
+"""What do the tests of insight stand on? Decisions of a morning, told through the real actions, and browsers of people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+
+from moderation.enforcement.models import Enforcement
+from tests import make
+
+
+@pytest.fixture
+def signed_in() -> Callable[[Any], Client]:
+    """A browser in which somebody has signed in."""
+
+    def sign_in(user: Any) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let the pages believe that it is some minutes past noon: `told(minutes=20)`."""
+
+    def tell(**some: float) -> None:
+        monkeypatch.setattr("django.utils.timezone.now", lambda: make.later(**some))
+
+    return tell
+
+
+def decide(by: Any, *, minutes: int = 0, took: int = 4, shown: int = 60, **word: Any) -> Any:
+    """A case that came `minutes` after noon, was claimed a minute later and decided after `took` more."""
+    opened = make.later(minutes=minutes)
+    from moderation.cases import actions as cases
+
+    case = make.make_case(now=opened, shown=shown)
+    case = cases.claim(case, by=by, now=opened + timedelta(minutes=1), limits=False)
+    return make.make_decision(at="released", by=by, case=case, now=opened + timedelta(minutes=1 + took), **word)
+
+
+def apply(decision: Any, *, after: float) -> None:
+    """Say that the platform applied what a decision ordered, so many minutes after its case was opened."""
+    at = decision.case.opened_at + timedelta(minutes=after)
+    mine = Enforcement.objects.filter(decision=decision)
+    mine.update(status="in_flight", lease_token=uuid4(), lease_until=at, attempts=1)
+    mine.update(status="applied", settled_at=at)
