@@ -14,7 +14,9 @@ class ModerationConfig(AppConfig):
         """
         from moderation.cases.objections import before_claim
         from moderation.decisions.unread import unread_policy
+        from moderation.desk.card import register as register_card
         from moderation.enforcement.connector import descriptions
 
         before_claim(unread_policy)
+        register_card()
         descriptions()

@@ -91,16 +91,14 @@ class SignalSerializer(serializers.Serializer[Any]):
         OpenApiExample(
             "A report",
             request_only=True,
-            value=[
-                {
-                    "source": "app-reports",
-                    "external_id": "r-829113",
-                    "kind": "user_report",
-                    "occurred_at": "2026-11-20T09:14:03Z",
-                    "account": {"platform": "main", "id": "48211"},
-                    "data": {"reason": "spam", "reporter": "9920"},
-                }
-            ],
+            value={
+                "source": "app-reports",
+                "external_id": "r-829113",
+                "kind": "user_report",
+                "occurred_at": "2026-11-20T09:14:03Z",
+                "account": {"platform": "main", "id": "48211"},
+                "data": {"reason": "spam", "reporter": "9920"},
+            }
         )
     ],
 )

@@ -23,7 +23,7 @@ peers AS (
     WHERE l.kind = m.kind AND l.digest = m.digest AND l.cut_at IS NULL AND l.account_id <> %s
     ORDER BY l.last_at DESC LIMIT %s) n)
 SELECT p.account_id, a.platform, a.external_id, a.handle_shown, array_agg(DISTINCT p.kind ORDER BY p.kind), min(p.first_at), max(p.last_at),
-  (SELECT st.outcome FROM risk_standing st WHERE st.account_id = p.account_id AND st.lifted_at IS NULL
+  (SELECT st.outcome FROM risk_standing st WHERE st.account_id = p.account_id AND st.lifted_at IS NULL AND st.risk_type <> 'underage'
      AND (st.until IS NULL OR st.until > %s) ORDER BY st.at DESC LIMIT 1)
 FROM peers p JOIN risk_account a ON a.id = p.account_id
 GROUP BY p.account_id, a.platform, a.external_id, a.handle_shown ORDER BY max(p.last_at) DESC, p.account_id LIMIT %s"""

@@ -93,6 +93,7 @@ class AccountsSerializer(serializers.Serializer[Any]):
 
 @extend_schema(
     summary="Accounts by score",
+    operation_id="accounts_list",
     description="Highest points first. Without `risk_type` every type this key may know of; an account may then stand in several rows.",
     parameters=[
         OpenApiParameter("platform", OpenApiTypes.STR),
