@@ -87,7 +87,7 @@ def _reason(
         "policy": policy,
         "chosen": code["code"] == chosen,
         "suggests": suggests if suggests in allowed else "",
-        "days": rung["days"] if rung else "",
+        "days": (rung["days"] if rung else 0) or "",
         "ladder": ladder,
     }
 

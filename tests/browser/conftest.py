@@ -1,4 +1,4 @@
-"""How does a test look at real pages? A live server on a real database, Debian's Chromium, and an ear for CSP violations."""
+"""How does a test look at real pages? A live server on a real database, Chromium, and an ear for CSP violations."""
 
 from __future__ import annotations
 
@@ -11,14 +11,21 @@ from typing import Any
 
 import pytest
 
-from tests.browser.world import PASSWORD, World, tell
+from tests.browser.world import World, tell
 
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright's loop runs in the thread of the test
 
 FLAGS = (
-    "--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--no-sandbox", "--disable-dev-shm-usage",
-)  # fmt: skip
+    "--headless",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+)
 SHOTS = Path(__file__).resolve().parent.parent / "screenshots"
 LISTEN = """
 window.__violations = [];
@@ -71,13 +78,19 @@ def served(django_db_setup: None, django_db_blocker: Any) -> Iterator[tuple[str,
 
 
 @pytest.fixture
-def visit(chromium: Any, served: tuple[str, World]) -> Iterator[Callable[..., Any]]:
-    """Open the house as somebody: `page = visit("ada")`; every page is checked for CSP violations and script errors at the end."""
+def visit(chromium: Any, served: tuple[str, World], django_db_blocker: Any) -> Iterator[Callable[..., Any]]:
+    """Open the house as somebody: `page = visit("ada")`; at the end no page had a CSP violation or a script error."""
     url, _ = served
     contexts, pages, errors = [], [], []
 
     def open_as(
-        name: str = "", *, width: int = 1440, height: int = 900, scheme: str = "light", script: bool = True
+        name: str = "",
+        *,
+        width: int = 1440,
+        height: int = 900,
+        scheme: str = "light",
+        script: bool = True,
+        start: bool = True,
     ) -> Any:
         context = chromium.new_context(
             base_url=url,
@@ -91,6 +104,9 @@ def visit(chromium: Any, served: tuple[str, World]) -> Iterator[Callable[..., An
         context.set_default_timeout(10_000)
         if script:
             context.add_init_script(LISTEN)
+        if name:
+            with django_db_blocker.unblock():
+                context.add_cookies([signed_in(url, name)])
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on(
@@ -98,8 +114,8 @@ def visit(chromium: Any, served: tuple[str, World]) -> Iterator[Callable[..., An
             lambda message: errors.append(message.text) if "Content Security Policy" in message.text else None,
         )
         pages.append(page)
-        if name:
-            sign_in(page, name)
+        if name and start:
+            page.goto("/")
         return page
 
     yield open_as
@@ -108,10 +124,17 @@ def visit(chromium: Any, served: tuple[str, World]) -> Iterator[Callable[..., An
     assert not errors, errors
 
 
-def sign_in(page: Any, name: str) -> None:
-    """Through the door, as a person does."""
-    page.goto("/sign-in/")
-    page.fill("[name=username]", name)
-    page.fill("[name=password]", PASSWORD)
-    page.click("main button")
-    page.wait_for_load_state("domcontentloaded")
+def signed_in(url: str, name: str) -> dict[str, Any]:
+    """The cookie of a session, so that not every test waits for a slow password hash; the door itself has its own test."""
+    from django.conf import settings
+    from django.test import Client
+
+    from portal.people.models import User
+
+    client = Client()
+    client.force_login(User.objects.get(username=name), backend="django.contrib.auth.backends.ModelBackend")
+    return {
+        "name": settings.SESSION_COOKIE_NAME,
+        "value": client.cookies[settings.SESSION_COOKIE_NAME].value,
+        "url": url,
+    }

@@ -1,4 +1,4 @@
-"""Which small world do the browser tests walk in? People with passwords, accounts with hostile words, cases, decisions, effects."""
+"""Which small world do the browser tests walk in? People with passwords, hostile words, cases, decisions, effects."""
 
 from __future__ import annotations
 
@@ -8,9 +8,17 @@ from typing import Any
 
 PASSWORD = "a-long-word-for-tests"
 PEOPLE = {
-    "ada": ("reviewer",), "milo": ("reviewer",), "ben": ("lead",), "ruth": ("specialist",), "noor": ("analyst",), "vera": ("auditor",),
-    "pia": ("privacy",), "otto": ("operator",), "sam": ("admin",), "cleo": (),
-}  # fmt: skip
+    "ada": ("reviewer",),
+    "milo": ("reviewer",),
+    "ben": ("lead",),
+    "ruth": ("specialist",),
+    "noor": ("analyst",),
+    "vera": ("auditor",),
+    "pia": ("privacy",),
+    "otto": ("operator",),
+    "sam": ("admin",),
+    "cleo": (),
+}
 HOSTILE = (
     "You won! Confirm your parcel before 6 pm: https://prize-parcel.example/c/9f\u200b or \u202etxt.exe\u202c "
     "<script>alert(1)</script> <img src=x onerror=alert(1)> javascript:alert(1)"
@@ -77,9 +85,13 @@ def _told(world: World, *signals: dict[str, Any]) -> None:
 def _signal(name: str, kind: str, account: str, at: datetime, **more: Any) -> dict[str, Any]:
     attributes = more.pop("attributes", {})
     return {
-        "source": more.pop("source", "app"), "external_id": name, "kind": kind, "occurred_at": at.isoformat(),
-        "account": {"platform": "main", "id": account, "attributes": attributes}, **more,
-    }  # fmt: skip
+        "source": more.pop("source", "app"),
+        "external_id": name,
+        "kind": kind,
+        "occurred_at": at.isoformat(),
+        "account": {"platform": "main", "id": account, "attributes": attributes},
+        **more,
+    }
 
 
 def _account(external_id: str) -> Any:
@@ -89,23 +101,62 @@ def _account(external_id: str) -> Any:
 
 
 def _spam_story(world: World) -> None:
-    now = world.now
+    now, old = world.now, world.now - timedelta(days=12)
+    sign_up = {"app_version": "4.1", "method": "email", "user_agent": "x", "network": "datacentre", "seconds": 31}
+    report = {"reason": "scam link", "text": "Wanted my card number.", "language": "en"}
     device = [{"kind": "device", "value": "device-of-the-ring"}]
     attributes = {
-        "handle": "lucky_winter_deals", "followers_count": 12, "following_count": 604, "posts_count": 37, "country": "south", "lang": "en",
+        "handle": "lucky_winter_deals",
+        "followers_count": 12,
+        "following_count": 604,
+        "posts_count": 37,
+        "country": "south",
+        "lang": "en",
         "created_on": (now - timedelta(days=18)).date().isoformat(),
-    }  # fmt: skip
+    }
     _told(
         world,
-        _signal("a-1", "registration", "70231", now - timedelta(days=18), attributes=attributes, links=device,
-                data={"app_version": "4.1", "method": "email", "user_agent": "x", "network": "datacentre", "seconds": 31}),
-        _signal("m-1", "message", "70231", now - timedelta(minutes=40),
-                data={"sent": 96, "distinct_targets": 92, "replies": 1, "near_duplicates": 214, "window_minutes": 29, "sample": HOSTILE}),
-        *(_signal(f"r-{n}", "user_report", "70231", now - timedelta(minutes=30 - n), source="app-reports",
-                  data={"reason": "scam link", "reporter": f"99{n}", "text": "Wanted my card number.", "language": "en"}) for n in range(8)),
-        *(_signal(f"l-{n}", "registration", f"7024{n}", now - timedelta(days=12), links=device, attributes={"handle": f"prize_sender_{n}"},
-                  data={"app_version": "4.1", "method": "email", "user_agent": "x", "network": "datacentre", "seconds": 30}) for n in range(5)),
-    )  # fmt: skip
+        _signal(
+            "a-1", "registration", "70231", now - timedelta(days=18), attributes=attributes, links=device, data=sign_up
+        ),
+        _signal(
+            "m-1",
+            "message",
+            "70231",
+            now - timedelta(minutes=40),
+            data={
+                "sent": 96,
+                "distinct_targets": 92,
+                "replies": 1,
+                "near_duplicates": 214,
+                "window_minutes": 29,
+                "sample": HOSTILE,
+            },
+        ),
+        *(
+            _signal(
+                f"r-{n}",
+                "user_report",
+                "70231",
+                now - timedelta(minutes=30 - n),
+                source="app-reports",
+                data={**report, "reporter": f"99{n}"},
+            )
+            for n in range(8)
+        ),
+        *(
+            _signal(
+                f"l-{n}",
+                "registration",
+                f"7024{n}",
+                old,
+                links=device,
+                attributes={"handle": f"prize_sender_{n}"},
+                data=sign_up,
+            )
+            for n in range(5)
+        ),
+    )
     account = _account("70231")
     _score(account, "fake_account", 65, now=now)
     _score(account, "bullying", 5, now=now)
@@ -167,11 +218,20 @@ def _open(
     from portal.people.models import User
 
     line = Queue.objects.get(slug=queue)
-    score = score or _score(account, risk_type, shown, now=world.now)
+    score = score or _score(
+        account, risk_type, shown, now=world.now, reasons=[("a_rule", "content", why, shown, shown)]
+    )
     return actions.open_case(
-        account, queue=line, lane=line.lane, risk_type=risk_type, score=score, why=why, opened_by="score", by=User.objects.service("system"),
+        account,
+        queue=line,
+        lane=line.lane,
+        risk_type=risk_type,
+        score=score,
+        why=why,
+        opened_by="score",
+        by=User.objects.service("system"),
         now=world.now - timedelta(minutes=ago),
-    )  # fmt: skip
+    )
 
 
 # account, handle, queue, type, score, reason, minutes ago
@@ -193,12 +253,26 @@ OTHERS = (
 def _others(world: World) -> None:
     for number, (account, handle, queue, risk_type, shown, why, ago) in enumerate(OTHERS):
         at = world.now - timedelta(minutes=ago)
+        attributes = {"followers_count": 40 + number, "country": "north", "lang": "en"}
         _told(
             world,
-            _signal(f"p-{number}", "post", account, at, attributes={"handle": handle, "followers_count": 40 + number, "country": "north", "lang": "en"},
-                    data={"posts": 60, "near_duplicates": 3, "links": 2, "new_domain_links": 1, "domains": ["shop.example"], "window_minutes": 60,
-                          "sample": f"[placeholder for a text of {queue}]"}),
-        )  # fmt: skip
+            _signal(
+                f"p-{number}",
+                "post",
+                account,
+                at,
+                attributes={**attributes, "handle": handle},
+                data={
+                    "posts": 60,
+                    "near_duplicates": 3,
+                    "links": 2,
+                    "new_domain_links": 1,
+                    "domains": ["shop.example"],
+                    "window_minutes": 60,
+                    "sample": f"[placeholder for a text of {queue}]",
+                },
+            ),
+        )
         world.cases[handle] = _open(world, _account(account), queue, risk_type, shown, why=why, ago=ago)
 
 
@@ -244,6 +318,9 @@ def _changed_policy(world: World) -> None:
     from portal.people.models import User
 
     decisions.publish_policy(
-        "BUL-1.3", by=User.objects.service("system"), now=world.now - timedelta(hours=4),
-        text="Nobody may call others to descend on a person, nor join such a call. New: those who only defend the target are not part of it.",
-    )  # fmt: skip
+        "BUL-1.3",
+        by=User.objects.service("system"),
+        now=world.now - timedelta(hours=4),
+        text="Nobody may call others to descend on a person, nor join such a call. New: "
+        "those who only defend the target are not part of it.",
+    )
