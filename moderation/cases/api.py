@@ -41,7 +41,7 @@ def queues(request: Request) -> Response:
     names = ("slug", "title", "lane", "role", "sla_minutes", "lease_minutes", "max_hold_minutes", "exposure")
     rows = [
         {name: getattr(queue, name) for name in names}
-        | {"waiting": waiting[queue.slug], "claimable": queue.is_worked_by(who(request))}
+        | {"waiting": waiting[queue.pk], "claimable": queue.is_worked_by(who(request))}
         for queue in seen
     ]
     return Response({"results": rows, "next": None})

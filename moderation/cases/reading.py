@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db import connection
 from django.shortcuts import get_object_or_404
 
 from portal import cursor as marks
@@ -17,7 +17,7 @@ from portal.refusal import Refused
 from risk.intake.models import Signal
 from risk.scoring.models import Reason
 
-from .models import Case, Evidence, Queue
+from .models import Case, CaseQuerySet, Evidence, Queue
 
 PAGE = 50
 MANY = 1000  # counts stop here: "1,000+"
@@ -27,6 +27,9 @@ KEYSETS: dict[str, tuple[tuple[str, ...], tuple[type, ...], bool]] = {
     "due": (("due_at", "id"), (datetime, int), False),
     "newest": (("opened_at", "id"), (datetime, int), True),
 }
+_DEPTHS = """
+SELECT q, (SELECT count(*) FROM (SELECT FROM moderation_case WHERE queue_id = q AND status = 'waiting' LIMIT %s) AS few)
+FROM unnest(%s::bigint[]) q"""
 _ENDED = ("decided", "withdrawn", "handed_off")
 _ROW = (
     "id", "account__platform", "account__external_id", "account__handle_shown", "lane", "queue__slug", "status",
@@ -77,13 +80,11 @@ def seen(user: User, pk: int) -> Case:
     return get_object_or_404(cases, pk=pk)
 
 
-def depths(queues: Iterable[Queue]) -> dict[str, int]:
-    """How many wait in each queue, counted up to `MANY` + 1: an exact count of a million is the cost of a page."""
-    some = [
-        Case.objects.waiting().for_queue(queue).values_list("queue__slug", flat=True).order_by()[: MANY + 1]
-        for queue in queues
-    ]
-    return {queue.slug: one.count() for queue, one in zip(queues, some, strict=True)}
+def depths(queues: Iterable[Queue]) -> dict[int, int]:
+    """How many wait in each queue, by its key, up to `MANY` + 1: an exact count of a million is the cost of a page."""
+    with connection.cursor() as cursor:
+        cursor.execute(_DEPTHS, [MANY + 1, [queue.pk for queue in queues]])
+        return dict(cursor.fetchall())
 
 
 def row(case: Case) -> dict[str, Any]:
@@ -139,34 +140,46 @@ def _rows(
     queues: list[Queue], lanes: list[str], states: list[str], account: tuple[str, str] | None, fields: tuple[str, ...],
     after: tuple[Any, ...], down: bool,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """The rows of a page and one more: one index range per queue (and per sort of state), merged."""
-    if not queues:
-        return []
+    """The rows of a page and one more, in order."""
     signed = [f"-{name}" if down else name for name in fields]
-    base = _after(Case.objects.filter(lane__in=lanes), fields, after, down)
+    seen = Case.objects.filter(queue__in=queues, lane__in=lanes).order_by(*signed)
     if account is not None:
-        base = base.filter(
-            account__platform=account[0], account__external_id=account[1], queue__in=queues, status__in=states
-        )
-        return list(base.order_by(*signed).values(*_ROW, "rank")[: PAGE + 1])
+        of_account = seen.filter(account__platform=account[0], account__external_id=account[1], status__in=states)
+        return list(_after(of_account, fields, after, down).values(*_ROW, "rank")[: PAGE + 1])
+    keys = _keys(queues, states, fields, after, down)
+    return list(seen.filter(pk__in=keys).values(*_ROW, "rank"))
+
+
+def _keys(
+    queues: list[Queue], states: list[str], fields: tuple[str, ...], after: tuple[Any, ...], down: bool
+) -> list[int]:
+    """Which cases stand on the page: one index range per queue and state, merged; one statement for any number of them.
+
+    States stand in the statement as text, so the planner takes the index made for each, knowing how few some have.
+    All text put in is our own; what comes from outside is a value.
+    """
+    way, sign = ("DESC", "<") if down else ("ASC", ">")
+    order, columns = ", ".join(f"{name} {way}" for name in fields), ", ".join(fields)
+    behind = f"AND ({columns}) {sign} ({', '.join(['%s'] * len(fields))})" if after else ""
     ranges = [
-        base.filter(queue=queue, status=state).order_by(*signed).values(*_ROW, "rank")[: PAGE + 1]
-        for queue in queues
+        f"SELECT c.* FROM unnest(%s::bigint[]) q CROSS JOIN LATERAL (SELECT {columns} FROM moderation_case"
+        f" WHERE queue_id = q AND status = '{Case.Status(state)}' {behind} ORDER BY {order} LIMIT {PAGE + 1}) c"
         for state in states
     ]
-    rows = list(ranges[0].union(*ranges[1:], all=True)) if len(ranges) > 1 else list(ranges[0])
-    rows.sort(key=lambda row: tuple(row[name] for name in fields), reverse=down)
-    return rows[: PAGE + 1]
+    statement = f"SELECT id FROM ({' UNION ALL '.join(ranges)}) c ORDER BY {order} LIMIT {PAGE + 1}"
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [[queue.pk for queue in queues], *after] * len(ranges))
+        return [pk for (pk,) in cursor.fetchall()]
 
 
-def _after(cases: QuerySet[Case], fields: tuple[str, ...], after: tuple[Any, ...], down: bool) -> QuerySet[Case]:
-    """Rows behind the mark, as one row comparison, which is one range of the index."""
+def _after(cases: CaseQuerySet, fields: tuple[str, ...], after: tuple[Any, ...], down: bool) -> CaseQuerySet:
+    """Rows of one account behind the mark: few, so the last of the keys is enough of an index."""
     if not after:
         return cases
     names = ", ".join(f'"moderation_case"."{name}"' for name in fields)
-    holes = ", ".join(["%s"] * len(fields))
-    # names are ours, from KEYSETS; only the values come from outside
-    return cases.extra(where=[f"({names}) {'<' if down else '>'} ({holes})"], params=list(after))
+    return cases.extra(
+        where=[f"({names}) {'<' if down else '>'} ({', '.join(['%s'] * len(fields))})"], params=list(after)
+    )
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
