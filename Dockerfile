@@ -18,6 +18,8 @@ COPY . .
 RUN SECRET_KEY=build VAULT_KEY=build INDEX_KEY=build REEVE_PRODUCTION=false python manage.py collectstatic --noinput --verbosity 0
 USER reeve
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=5s CMD python -c "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/livez', timeout=4)"
+# Asked as the proxy asks: by a name that is allowed, and as HTTPS.
+HEALTHCHECK --interval=10s --timeout=5s CMD python -c "import os, urllib.request as u; u.urlopen(u.Request( \
+    'http://127.0.0.1:8000/livez', headers={'Host': os.environ['ALLOWED_HOSTS'].split(',')[0], 'X-Forwarded-Proto': 'https'}), timeout=4)"
 CMD ["granian", "--interface", "wsgi", "portal.wsgi:application", "--host", "0.0.0.0", "--port", "8000", \
      "--workers", "4", "--blocking-threads", "4", "--backlog", "1024", "--respawn-failed-workers", "--no-ws"]

@@ -95,9 +95,9 @@ class Supervisor:
             raise CannotStart(
                 "--reset clears only the servers of this machine: with DATABASE_URL, empty the database yourself."
             )
-        if not self.external and os.environ.get("REEVE_PRODUCTION", "").lower() in {"1", "true", "yes", "on"}:
+        if os.environ.get("REEVE_PRODUCTION", "").lower() in {"1", "true", "yes", "on"}:
             raise CannotStart(
-                "Embedded servers are for one machine only: in production set DATABASE_URL and REDIS_URL."
+                "REEVE_PRODUCTION is on: a demo starts no servers there and tells no invented day to real data."
             )
 
     def _forget(self, *names: str) -> None:

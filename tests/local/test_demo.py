@@ -256,6 +256,17 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
     assert "cannot be written" in answer.stderr
 
 
+def test_production_refuses_the_demo_also_on_servers_of_its_own(tmp_path: Path) -> None:
+    servers = {"DATABASE_URL": "postgres://reeve_app@/reeve", "REDIS_URL": "redis://localhost/0"}
+    line = [sys.executable, "manage.py", "demo", "--data-dir", str(tmp_path / "data")]
+    environment = clean_environment() | servers | {"REEVE_PRODUCTION": "true"}
+    answer = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("REEVE_PRODUCTION is on")
+    assert not (tmp_path / "data").exists()
+
+
 def test_one_server_named_and_the_other_not_is_one_sentence(tmp_path: Path) -> None:
     environment = clean_environment() | {"DATABASE_URL": "postgres://reeve_app@/reeve"}
     line = [sys.executable, "manage.py", "demo", "--data-dir", str(tmp_path / "data")]
