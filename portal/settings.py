@@ -241,6 +241,12 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "CaseState": "moderation.cases.models.Case.Status",
+        "DecisionState": "moderation.decisions.models.Decision.Status",
+        "ExportState": "moderation.insight.models.Export.Status",
+        "EnforcementState": "moderation.enforcement.models.Enforcement.Status",
+    },
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "portal.schema.tell_problems"],
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024 + 65_536  # a delivery of signals is at most 16 MiB

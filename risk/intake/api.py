@@ -98,7 +98,7 @@ class SignalSerializer(serializers.Serializer[Any]):
                 "occurred_at": "2026-11-20T09:14:03Z",
                 "account": {"platform": "main", "id": "48211"},
                 "data": {"reason": "spam", "reporter": "9920"},
-            }
+            },
         )
     ],
 )

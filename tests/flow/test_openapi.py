@@ -6,15 +6,33 @@ It is valid, and what the server answers fits it, whatever is sent.
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
+import schemathesis
 from django.core.management import call_command
+from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections, transaction
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
+from hypothesis import strategies as st
+from schemathesis import GenerationMode, checks
+from schemathesis.specs.openapi import checks as described_checks
 
-EXAMPLES = int(os.environ.get("REEVE_API_EXAMPLES", "12"))  # per operation; more for a long run
+from tests.conftest import NOON
+
+EXAMPLES = int(os.environ.get("REEVE_API_EXAMPLES", "8"))  # per operation; more for a long run
+CHECKS = [
+    checks.not_a_server_error,
+    described_checks.status_code_conformance,
+    described_checks.content_type_conformance,
+    described_checks.response_schema_conformance,
+]
 # Each call of the contract that exists, and what it may answer when all is well.
 CALLS = {
     ("get", "/accounts"): {"200"},
@@ -84,3 +102,92 @@ def test_the_description_and_its_page_are_served():
     page = Client().get("/api/docs/")
     assert page.status_code == 200
     assert "unsafe-inline" not in page["Content-Security-Policy"].split("script-src")[1].split(";")[0]
+
+
+# --- Whatever is sent ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lead(person) -> dict[str, str]:
+    """Ben's key, which may also tell signals: the widest a program can have."""
+    from portal.people import actions
+    from portal.people.models import User
+    from portal.people.permissions import Permission
+    from portal.people.roles import ROLES
+
+    ben = person("ben", "lead")
+    scopes = (*ROLES["lead"].permissions, Permission.SIGNAL_WRITE)
+    _, key = actions.issue_key(ben, by=User.objects.service("system"), now=NOON, title="script", scopes=scopes)
+    return {"Authorization": f"Bearer {key}"}
+
+
+@pytest.fixture
+def things(person, noon) -> dict[str, list[str]]:
+    """One of each thing that an address can name, so that not every call ends in a 404."""
+    from tests.make import make_case, make_decision
+
+    ada = person("ada", "reviewer")
+    decision = make_decision(at="proposed", by=ada)
+    return {
+        "cases": [str(make_case().pk), str(decision.case_id)],
+        "decisions": [str(decision.pk), str(make_decision(at="released", by=ada).pk)],
+        "queues": ["spam"],
+        "accounts": [decision.account.external_id],
+    }
+
+
+@pytest.fixture
+def application(db) -> Iterator[Any]:
+    """The site as a server calls it, within this test's transaction: connections are not closed between requests."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield get_wsgi_application()
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_whatever_is_sent_the_answer_is_described_and_never_a_500(described, application, lead, things):
+    """A few hundred calls drawn from the description itself, some as it says and some not; the draw is fixed."""
+    schema = schemathesis.openapi.from_dict(described)
+    schema.app = application
+    calls: Counter[int] = Counter()
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+            try_out(operation, mode, lead, things, calls)
+
+    assert sum(calls.values()) >= 22 * EXAMPLES
+    assert calls[200] >= EXAMPLES, "some of it must get through"
+
+
+def try_out(
+    operation: Any, mode: GenerationMode, key: dict[str, str], things: dict[str, list[str]], calls: Any
+) -> None:
+    """Send what is drawn to one operation and hold each answer against the description."""
+    room = operation.path.removeprefix("/api/v1/").split("/")[0]
+
+    @hypothesis.seed(20)
+    @hypothesis.settings(
+        max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck),
+        phases=[hypothesis.Phase.generate],
+    )  # fmt: skip
+    @hypothesis.given(
+        case=operation.as_strategy(generation_mode=mode), known=st.sampled_from([None, *things.get(room, [])])
+    )
+    def run(case: Any, known: str | None) -> None:
+        if known and case.path_parameters:
+            name = next((name for name in ("id", "slug", "external_id") if name in case.path_parameters), "")
+            case.path_parameters[name] = known
+            case.path_parameters.update({"platform": "main"} if "platform" in case.path_parameters else {})
+        with transaction.atomic():
+            answer = case.call(headers=key)
+            transaction.set_rollback(True)
+        calls[answer.status_code] += 1
+        case.validate_response(answer, checks=CHECKS)
+
+    try:
+        run()
+    except hypothesis.errors.Unsatisfiable:  # nothing can be sent wrongly to a call that takes nothing
+        pass
