@@ -106,14 +106,13 @@ def record_standing(
 
     `until` is the end of the measure, `strikes_until` the day its strikes expire (180 days after `at` unless given).
     """
+    facts = {"policy": policy, "outcome": outcome, "strikes": strikes}
     standing, fresh = Standing.objects.get_or_create(
         decision=decision_id,
-        defaults={
+        defaults=facts
+        | {
             "account_id": account.pk,
             "risk_type": risk_type,
-            "policy": policy,
-            "outcome": outcome,
-            "strikes": strikes,
             "at": at,
             "strikes_until": (strikes_until or at + timedelta(days=180)) if strikes else None,
             "until": until,
@@ -129,9 +128,7 @@ def record_standing(
             also=[standing],
             now=at,
             decision=str(decision_id),
-            outcome=outcome,
-            policy=policy,
-            strikes=strikes,
+            **facts,
         )
         _rescore(standing, now=at)
     return standing

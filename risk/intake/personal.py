@@ -90,7 +90,12 @@ def part_data(
             parted.plain[key] = {"person": digest("person", value).hex()}
         elif what == "agent" and isinstance(value, str):
             parted.hide(key, f"signal.{key}"[:64], value, CONTENT, crawler=crawler(value))
-        elif what in KEPT or isinstance(value, bool | int | float) or (what is not None and "|" in what) or (what == "code" and _is_code(value)):
+        elif (
+            what in KEPT
+            or isinstance(value, bool | int | float)
+            or (what is not None and "|" in what)
+            or (what == "code" and _is_code(value))
+        ):
             parted.plain[key] = value
         elif (
             what == "codes"

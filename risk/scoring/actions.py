@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -86,9 +87,8 @@ def _score(account_ids: Sequence[UUID], *, by: Subject, now: datetime) -> list[i
     batch = _Batch(before, now)
     for outcome in running.run(machine, account_ids, held, now=now):
         batch.add(outcome)
-    plans = {version.risk_type: machine.plans[version.pk] for version in machine.versions}
     for account, kind, model, points, signal in writing.pushed(account_ids):
-        batch.add_verdict(account, kind, model, points, signal, plans.get(kind, UNKNOWN))
+        batch.add_verdict(account, kind, model, points, signal, machine.plans.get(kind, UNKNOWN))
     written = writing.put(batch.scores, batch.reasons, replaced=batch.replaced, now=now)
     writing.touch(batch.same, now=now)
     writing.fresh(account_ids)
@@ -111,7 +111,7 @@ class _Batch:
     """Collects what is new among the answers of one batch."""
 
     def __init__(self, before: dict[Slot, Before], now: datetime) -> None:
-        self.before, self.now = before, now
+        self.before, self.now, self.at = before, now, now.isoformat()
         self.scores: list[dict[str, Any]] = []
         self.reasons: dict[Slot, list[dict[str, Any]]] = {}
         self.replaced: list[int] = []
@@ -123,20 +123,19 @@ class _Batch:
         slot = (outcome.account, outcome.version.risk_type, "")
         last, result = self.before.get(slot), outcome.result
         answer = {row.rule: (row.points, outcome.titles[row.rule]) for row in result.rows}
-        if last is not None and last.version == outcome.version.pk and last.raw == result.raw:
-            if answer == {rule: (points, title) for rule, (points, title, _, _) in last.reasons.items()}:
-                if self.now - last.at > TOUCH_AFTER and any(row.holds for row in result.rows):
-                    self.same.append(last.pk)
-                return
+        if (
+            last is not None
+            and (last.version, last.raw) == (outcome.version.pk, result.raw)
+            and answer == last.answer()
+        ):
+            if self.now - last.at > TOUCH_AFTER and any(row.holds for row in result.rows):
+                self.same.append(last.pk)
+            return
+        snapshot, digest = outcome.snapshot()
+        missing = dict(outcome.missing)
+        news = self._is_news(outcome, last)
         self._put(
-            slot,
-            result,
-            last,
-            version=outcome.version.pk,
-            snapshot=dict(outcome.values),
-            digest=outcome.digest,
-            missing=dict(outcome.missing),
-            news=self._is_news(outcome, last),
+            slot, result, last, version=outcome.version.pk, snapshot=snapshot, digest=digest, missing=missing, news=news
         )
         self.reasons[slot] = [
             {
@@ -191,7 +190,7 @@ class _Batch:
         last: Before | None,
         *,
         version: int | None,
-        snapshot: dict[str, Any],
+        snapshot: str,
         digest: bytes,
         missing: dict[str, Any],
         news: bool,
@@ -202,7 +201,7 @@ class _Batch:
         self.to_take += news
         self.scores.append(
             {
-                "account_id": account,
+                "account_id": str(account),
                 "risk_type": risk_type,
                 "version_id": version,
                 "model": model,
@@ -210,11 +209,11 @@ class _Batch:
                 "shown": result.shown,
                 "band": result.band,
                 "urgency": result.urgency,
-                "at": self.now,
+                "at": self.at,
                 "snapshot": snapshot,
                 "snapshot_digest": digest.hex(),
                 "missing": missing,
                 "opens": result.opens,
-                "taken_at": None if news else self.now,
+                "taken_at": None if news else self.at,
             }
         )

@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -16,24 +16,39 @@ import polars as pl
 from risk.strategy import reading
 from risk.strategy.features import TYPES
 from risk.strategy.language import frame_of, to_polars
-from risk.strategy.models import NamedList
+from risk.strategy.models import NamedList, Version
 from risk.strategy.reading import LiveRule, LiveVersion
 
 from . import explain
-from .score import Contribution, Hit, Plan, Points, Result, score
+from .score import Contribution, Hit, Plan, Points, Result, score, summed
 
 Held = Mapping[str, datetime]  # rule → when it last held, from the newest score of that type
 
 
 @dataclass(frozen=True)
-class Engine:
-    """The live versions, compiled: one Polars expression per rule."""
+class Compiled:
+    """A live version, compiled: its plan, what each rule is worth, the columns its answers stand in."""
 
-    versions: tuple[LiveVersion, ...]
+    version: LiveVersion
+    plan: Plan
+    points: Mapping[str, Points]
+    columns: Mapping[str, str]  # rule → column
+    looked: str  # the column that says whether anything was told that these rules ask about
+    fires: str  # the column that says whether any of its rules holds
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The live versions, compiled: one Polars expression per rule, one pass for all of them."""
+
+    versions: tuple[Compiled, ...]
     features: tuple[str, ...]
     expressions: Mapping[str, pl.Expr]
-    plans: Mapping[int, Plan]
-    points: Mapping[str, Points]
+
+    @cached_property
+    def plans(self) -> dict[str, Plan]:
+        """The plan of each risk type."""
+        return {one.version.risk_type: one.plan for one in self.versions}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +62,14 @@ class Outcome:
     values: Mapping[str, Any]
     missing: Mapping[str, list[str]] = field(default_factory=dict)
 
-    @property
-    def digest(self) -> bytes:
-        """SHA-256 of the snapshot."""
-        return hashlib.sha256(json.dumps(self.values, sort_keys=True).encode()).digest()
+    def snapshot(self) -> tuple[str, bytes]:
+        """The features as JSON, their names in order, and the SHA-256 of that."""
+        text = json.dumps(self.values)
+        return text, hashlib.sha256(text.encode()).digest()
 
     def detail(self, row: Contribution) -> dict[str, Any]:
         """What stands behind one row: values against the rule, when it last held, what a floor added, what a cap took."""
-        rule = next(rule for rule in self.version.rules if rule.key == row.rule)
+        rule = self.version.by_key[row.rule]
         cap = self.version.caps.get(row.group, 40 if row.group == "trust" else 30)
         return {
             "features": {name: self.values.get(name) for name in rule.condition.columns},
@@ -69,10 +84,9 @@ class Outcome:
 
 def engine() -> Engine:
     """The engine for what is in force now; compiled once for each set of versions and lists."""
-    versions = tuple(reading.live())
-    names = {name for version in versions for rule in version.rules for name in rule.condition.lists}
-    in_force = tuple(sorted(NamedList.objects.filter(name__in=names, in_force=True).values_list("pk", flat=True)))
-    return _compiled(tuple(version.pk for version in versions), in_force, _Carried(versions))
+    versions = Version.objects.filter(status=Version.Status.LIVE).order_by("pk").values_list("pk", flat=True)
+    in_force = NamedList.objects.filter(in_force=True).order_by("pk").values_list("pk", flat=True)
+    return _compiled(tuple(versions), tuple(in_force))
 
 
 def run(
@@ -80,88 +94,85 @@ def run(
 ) -> list[Outcome]:
     """Score a batch of accounts under every live version.
 
-    `held` says, by account and risk type, which rules had fired before and when they last held: they fade by their half-life.
-    An account has no outcome for a type of which nothing was told and nothing stood before.
+    `held` says, by account and risk type, which rules had fired before and when they last held: they fade by their
+    half-life. An account has no outcome for a type of which nothing was told and nothing stood before.
     """
     rows = reading.compute(account_ids, as_of=now, names=machine.features)
-    ids = list(rows)
-    batch = [rows[pk] for pk in ids]
+    ids, batch = list(rows), list(rows.values())
     fired = frame_of(batch, {name: TYPES[name] for name in machine.features}).select(**machine.expressions)
-    answers = {key: fired[key].to_list() for key in machine.expressions}
+    answers = {name: column.to_list() for name, column in zip(fired.columns, fired, strict=True)}
     outcomes = []
-    for version in machine.versions:
-        lines = [(rule, answers[rule.key]) for rule in version.rules]
+    for one in machine.versions:
+        looked, fires = answers[one.looked], answers[one.fires]
+        lines = [(rule, answers[one.columns[rule.key]]) for rule in one.version.rules]
         for at, pk in enumerate(ids):
-            before = held.get((pk, version.risk_type))
-            verdicts = [(rule, line[at]) for rule, line in lines]
-            if before is None and not any(_looked_at(rule, answer, batch[at]) for rule, answer in verdicts):
-                continue
-            outcomes.append(_outcome(machine, version, pk, verdicts, before or {}, batch[at], now))
+            before = held.get((pk, one.version.risk_type))
+            if fires[at] or before:
+                said = [(rule, line[at]) for rule, line in lines]
+                outcomes.append(_outcome(one, pk, said, before or {}, batch[at], now))
+            elif looked[at] or before is not None:
+                outcomes.append(Outcome(pk, one.version, summed(one.plan, 0), {}, _snapshot(one, batch[at])))
     return outcomes
 
 
 def _outcome(
-    machine: Engine,
-    version: LiveVersion,
+    one: Compiled,
     account: UUID,
     verdicts: Sequence[tuple[LiveRule, bool | None]],
     before: Held,
     values: Mapping[str, Any],
     now: datetime,
 ) -> Outcome:
-    hits = [Hit(machine.points[rule.key], now) for rule, answer in verdicts if answer]
-    hits += [
-        Hit(machine.points[rule.key], before[rule.key], holds=False)
-        for rule, said in verdicts
-        if not said and rule.key in before
-    ]
-    result = score(machine.plans[version.pk], hits, now=now)
-    says = {rule.key: rule.says for rule, _ in verdicts}
-    missing = {
-        rule.key: [name for name in rule.condition.columns if values[name] is None]
-        for rule, answer in verdicts
-        if answer is None
-    }
-    snapshot = {name: values[name] for name in version.features if values[name] is not None}
-    titles = {row.rule: explain.title(says[row.rule], values) for row in result.rows}
-    return Outcome(account, version, result, titles, snapshot, missing)
+    hits, missing = [], {}
+    for rule, answer in verdicts:
+        if answer:
+            hits.append(Hit(one.points[rule.key], now))
+            continue
+        if rule.key in before:
+            hits.append(Hit(one.points[rule.key], before[rule.key], holds=False))
+    result = score(one.plan, hits, now=now)
+    for rule, answer in verdicts:
+        if answer is None:
+            missing[rule.key] = [name for name in rule.condition.columns if values[name] is None]
+    titles = {row.rule: explain.title(one.version.says[row.rule], values) for row in result.rows}
+    return Outcome(account, one.version, result, titles, _snapshot(one, values), missing)
 
 
-def _looked_at(rule: LiveRule, answer: bool | None, values: Mapping[str, Any]) -> bool:
-    """Whether a rule says something of an account: it holds, or it could add points, all it asks was told, and it does not hold."""
-    if answer is None or not rule.tells:
-        return False
-    return answer or (rule.points > 0 and all(values[name] is not None for name in rule.condition.columns))
-
-
-@dataclass(frozen=True)
-class _Carried:
-    """Carries the versions past the cache's key, which is their ids: a version never changes."""
-
-    versions: tuple[LiveVersion, ...]
-
-    def __hash__(self) -> int:
-        return 0
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Carried)
+def _snapshot(one: Compiled, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in one.version.features if values[name] is not None}
 
 
 @lru_cache(maxsize=4)
-def _compiled(pks: tuple[int, ...], lists: tuple[int, ...], carried: _Carried) -> Engine:
+def _compiled(pks: tuple[int, ...], lists: tuple[int, ...]) -> Engine:
+    """Versions and lists never change once they are there, so their ids are enough of a key."""
     entries = {
         name: pl.Series(values, dtype=pl.String)
         for name, values in NamedList.objects.filter(pk__in=lists).values_list("name", "entries")
     }
-    versions = carried.versions
-    return Engine(
-        versions=versions,
-        features=tuple(sorted({name for version in versions for name in version.features})),
-        expressions={rule.key: to_polars(rule.condition, entries) for version in versions for rule in version.rules},
-        plans={version.pk: Plan(version.severity, version.review, version.caps, version.trust) for version in versions},
-        points={
-            rule.key: Points(rule.key, rule.group, rule.points, rule.half_days, rule.floor)
-            for version in versions
-            for rule in version.rules
-        },
-    )
+    compiled, expressions = [], {}
+    for version in reading.live(pks):
+        columns = {rule.key: f"{version.pk}:{rule.key}" for rule in version.rules}
+        answers = {rule.key: to_polars(rule.condition, entries) for rule in version.rules}
+        points = {
+            rule.key: Points(rule.key, rule.group, rule.points, rule.half_days, rule.floor) for rule in version.rules
+        }
+        plan = Plan(version.severity, version.review, version.caps, version.trust)
+        expressions |= {columns[key]: answer for key, answer in answers.items()}
+        expressions[f"{version.pk}:looked"] = _looked(version.rules, answers)
+        expressions[f"{version.pk}:fires"] = pl.any_horizontal(
+            [answer.fill_null(value=False) for answer in answers.values()]
+        )
+        compiled.append(Compiled(version, plan, points, columns, f"{version.pk}:looked", f"{version.pk}:fires"))
+    features = sorted({name for one in compiled for name in one.version.features})
+    return Engine(tuple(compiled), tuple(features), expressions)
+
+
+def _looked(rules: Sequence[LiveRule], answers: Mapping[str, pl.Expr]) -> pl.Expr:
+    """Whether these rules say something of an account: one holds, or one could add points and all that it asks was told."""
+    said = [answers[rule.key].fill_null(value=False) for rule in rules if rule.tells]
+    said += [
+        pl.all_horizontal([pl.col(name).is_not_null() for name in rule.condition.columns])
+        for rule in rules
+        if rule.tells and rule.points > 0
+    ]
+    return pl.any_horizontal(said) if said else pl.lit(value=False)

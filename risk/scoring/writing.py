@@ -27,6 +27,10 @@ class Before:
     signal: int | None
     reasons: dict[str, tuple[int, str, datetime, bool]] = field(default_factory=dict)  # rule → points, title, at, holds
 
+    def answer(self) -> dict[str, tuple[int, str]]:
+        """What it said: points and sentence of each rule."""
+        return {rule: (points, title) for rule, (points, title, _, _) in self.reasons.items()}
+
     def held(self) -> dict[str, datetime]:
         """When each rule last held: at this score, or before it if it was fading already."""
         return {rule: self.at if holds else at for rule, (_, _, at, holds) in self.reasons.items()}
@@ -50,10 +54,10 @@ TOUCH = "UPDATE risk_score SET at = %s::timestamptz WHERE id = ANY (%s::bigint[]
 PUT_SCORES = """
 INSERT INTO risk_score (account_id, risk_type, version_id, model, raw, shown, band, urgency, at, snapshot, snapshot_digest,
                         missing, latest, opens, taken_at)
-SELECT x.account_id, x.risk_type, x.version_id, x.model, x.raw, x.shown, x.band, x.urgency, x.at, x.snapshot,
+SELECT x.account_id, x.risk_type, x.version_id, x.model, x.raw, x.shown, x.band, x.urgency, x.at, x.snapshot::jsonb,
        decode(x.snapshot_digest, 'hex'), x.missing, true, x.opens, x.taken_at
 FROM jsonb_to_recordset(%s::jsonb) AS x (account_id uuid, risk_type text, version_id bigint, model text, raw int, shown int,
-     band text, urgency int, at timestamptz, snapshot jsonb, snapshot_digest text, missing jsonb, opens boolean, taken_at timestamptz)
+     band text, urgency int, at timestamptz, snapshot text, snapshot_digest text, missing jsonb, opens boolean, taken_at timestamptz)
 RETURNING id, account_id, risk_type, model"""
 
 PUT_REASONS = """

@@ -75,7 +75,7 @@ def _publish(told: Mapping[str, Any], *, by: Subject, now: datetime) -> bool:
     if live is not None and live.digest == digest:
         return False
     if live is not None:
-        Version.objects.filter(pk=live.pk).update(status=Version.Status.RETIRED)
+        Version.objects.move(live, Version.Status.RETIRED)
     last = strategy.versions.order_by("-number").values_list("number", flat=True).first() or 0
     version = Version.objects.create(
         strategy=strategy,

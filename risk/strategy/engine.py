@@ -47,12 +47,13 @@ def hold(texts: Sequence[str], values: Mapping[str, Any], lists: Lists | None = 
 
 
 def frame_of(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> pl.DataFrame:
-    """A batch of accounts as columns: one row each, texts cut to 256 characters, what is absent null."""
-    columns = {
-        name: pl.Series(name, [_cut(row.get(name)) for row in rows], dtype=DTYPES.get(kind), strict=False)
+    """A batch of accounts as columns: one row each with all the names, texts cut to 256 characters, what is missing null."""
+    columns = [
+        pl.Series(name, [row[name] for row in rows], dtype=DTYPES.get(kind), strict=False)
         for name, kind in types.items()
-    }
-    return pl.DataFrame(columns) if columns else pl.DataFrame({"_": [None] * len(rows)})
+    ]
+    cut = [pl.col(name).str.slice(0, MAX_TEXT) for name, kind in types.items() if kind == "text"]
+    return pl.DataFrame(columns).with_columns(cut) if columns else pl.DataFrame({"_": [None] * len(rows)})
 
 
 def to_polars(condition: Condition, lists: Lists) -> pl.Expr:
@@ -82,10 +83,6 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     return [str(item) for item in value] if isinstance(value, list | tuple | set | frozenset) else float(value)
-
-
-def _cut(value: Any) -> Any:
-    return value[:MAX_TEXT] if isinstance(value, str) else value
 
 
 class _Writer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
@@ -21,6 +23,12 @@ class Strategy(models.Model):
         return self.risk_type
 
 
+class VersionQuerySet(models.QuerySet["Version"]):
+    def move(self, version: Version, to: str, **fields: Any) -> bool:
+        """Move the version if it still stands where this move may start; say whether it moved."""
+        return self.filter(pk=version.pk, status__in=Version.COMES_FROM[to]).update(status=to, **fields) == 1
+
+
 class Version(models.Model):
     """One version of a strategy: immutable once live. At most one is live."""
 
@@ -28,6 +36,12 @@ class Version(models.Model):
         DRAFT = "draft"
         LIVE = "live"
         RETIRED = "retired"
+
+    BEGINS = (Status.DRAFT, Status.LIVE)  # a shipped one begins live
+    COMES_FROM: dict[str, set[str]] = {
+        Status.LIVE: {Status.DRAFT},
+        Status.RETIRED: {Status.LIVE},
+    }
 
     strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
@@ -38,6 +52,8 @@ class Version(models.Model):
     trust = models.BooleanField(default=True)  # whether trust points apply
     digest = models.CharField(max_length=64)  # SHA-256 of the canonical rules
     published_at = models.DateTimeField(null=True)
+
+    objects = VersionQuerySet.as_manager()
 
     class Meta:
         constraints = [

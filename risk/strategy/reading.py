@@ -54,14 +54,25 @@ class LiveVersion:
     rules: tuple[LiveRule, ...]
 
     @cached_property
+    def by_key(self) -> dict[str, LiveRule]:
+        """Its rules by their key."""
+        return {rule.key: rule for rule in self.rules}
+
+    @cached_property
+    def says(self) -> dict[str, str]:
+        """The sentence of each rule."""
+        return {rule.key: rule.says for rule in self.rules}
+
+    @cached_property
     def features(self) -> tuple[str, ...]:
         """The features its rules name."""
         return tuple(sorted({name for rule in self.rules for name in rule.condition.columns}))
 
 
-def live() -> list[LiveVersion]:
-    """The versions in force, one per risk type, with their rules: two queries."""
-    versions = Version.objects.filter(status=Version.Status.LIVE).select_related("strategy").prefetch_related("rules")
+def live(pks: Collection[int] | None = None) -> list[LiveVersion]:
+    """The versions in force (or those of these ids), one per risk type, with their rules: two queries."""
+    versions = Version.objects.select_related("strategy").prefetch_related("rules")
+    versions = versions.filter(status=Version.Status.LIVE) if pks is None else versions.filter(pk__in=pks)
     return [_live(version) for version in versions.order_by("strategy__risk_type")]
 
 

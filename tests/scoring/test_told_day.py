@@ -56,15 +56,16 @@ def test_it_keeps_each_archetype_within_its_range_and_on_one_side_of_review(
     shipped: Any, row: dict[str, str], drawn: list[dict[str, Any]]
 ) -> None:
     machine = running.engine()
-    version = next(one for one in machine.versions if one.risk_type == row["type"])
+    one = next(one for one in machine.versions if one.version.risk_type == row["type"])
+    drawn = [dict.fromkeys(machine.features) | one for one in drawn]
     frame = frame_of(drawn, {name: TYPES[name] for name in machine.features})
 
-    fired = frame.select(**{rule.key: machine.expressions[rule.key] for rule in version.rules}).to_dicts()
+    fired = frame.select(**{key: machine.expressions[column] for key, column in one.columns.items()}).to_dicts()
     raws = {
-        score(machine.plans[version.pk], [Hit(machine.points[key], NOON) for key, said in line.items() if said], now=NOON).raw
+        score(one.plan, [Hit(one.points[key], NOON) for key, said in line.items() if said], now=NOON).raw
         for line in fired
     }
 
     low, _, high = row["raw"].partition("-")
     assert (min(raws), max(raws)) == (int(low), int(high or low))
-    assert min(raws) >= version.review or max(raws) < version.review
+    assert min(raws) >= one.version.review or max(raws) < one.version.review
