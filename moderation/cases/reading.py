@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
+from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 
 from portal import cursor as marks
@@ -17,7 +18,7 @@ from portal.refusal import Refused
 from risk.intake.models import Signal
 from risk.scoring.models import Reason
 
-from .models import Case, CaseQuerySet, Evidence, Queue
+from .models import Case, Evidence, Queue
 
 PAGE = 50
 MANY = 1000  # counts stop here: "1,000+"
@@ -172,7 +173,7 @@ def _keys(
         return [pk for (pk,) in cursor.fetchall()]
 
 
-def _after(cases: CaseQuerySet, fields: tuple[str, ...], after: tuple[Any, ...], down: bool) -> CaseQuerySet:
+def _after(cases: QuerySet[Case], fields: tuple[str, ...], after: tuple[Any, ...], down: bool) -> QuerySet[Case]:
     """Rows of one account behind the mark: few, so the last of the keys is enough of an index."""
     if not after:
         return cases

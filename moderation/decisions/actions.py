@@ -65,15 +65,12 @@ def decide(
     stamp = word.fingerprint(case=case.pk, version=version)
     try:
         with transaction.atomic():
-            if first := _first_result(by, request_key, stamp):
-                return first
             return _decide(
                 case, word, by=by, now=now, version=version, request_key=request_key, undo_for=undo_for, limits=limits
             )
     except (IntegrityError, Refused) as error:
-        # Two clicks at once: the one that waited for the other's row finds the first result now.
-        lost_a_race = isinstance(error, IntegrityError) or error.status == 409
-        if lost_a_race and (first := _first_result(by, request_key, stamp)):
+        # Sent again, later or at once: a case that was decided refuses, and the first result is found here.
+        if first := _first_result(by, request_key, stamp):
             return first
         if isinstance(error, IntegrityError):
             raise Refused(
@@ -270,5 +267,7 @@ def _settled_again(decision: Decision) -> Settled:
 
 
 def ordered_by(decision: Decision) -> list[Enforcement]:
-    """What a decision has ordered so far."""
+    """What a decision has ordered so far; what was ordered just now need not be asked for."""
+    if (ordered := decision.__dict__.get("ordered")) is not None:
+        return list(ordered)
     return list(Enforcement.objects.filter(decision=decision).order_by("seq"))

@@ -155,7 +155,7 @@ def _iso(time: datetime | None) -> str:
 def _second_person(case: Case, word: Word, workflow: Workflow | None, *, now: datetime) -> tuple[bool, str]:
     if workflow is None:
         return False, ""
-    values: dict[str, object] = {}
+    values: dict[str, object] = dict(case.score.snapshot) if case.score else {}
     if approval.asks(workflow.approval, word.outcome):
         values |= features.compute([case.account_id], as_of=now).get(case.account_id, {})
         values["until_days"] = round((word.until - now) / timedelta(days=1), 1) if word.until else None

@@ -32,10 +32,13 @@ def choices(case: Case, *, now: datetime, workflow: str = "") -> dict[str, Any]:
     policies = {policy.code: policy for policy in named}
     allowed = list(flow.outcomes) if flow else ["no_action"]
     strikes = strikes_of(case, now=now)
+    values = dict(case.score.snapshot) if case.score else {}
+    if flow and any(approval.asks(flow.approval, name) for name in allowed):
+        values |= features.compute([case.account_id], as_of=now).get(case.account_id, {})
     return {
         "risk_type": chosen,
         "risk_types": types,
-        "outcomes": [_outcome(name, flow, case, now=now) for name in allowed],
+        "outcomes": [_outcome(name, flow, values) for name in allowed],
         "reason_codes": [_code(code, policies) for code in codes],
         "policies": [_policy(policy) for policy in policies.values()],
         "strikes": strikes,
@@ -51,17 +54,12 @@ def choices(case: Case, *, now: datetime, workflow: str = "") -> dict[str, Any]:
     }
 
 
-def _outcome(name: str, flow: Workflow | None, case: Case, *, now: datetime) -> dict[str, Any]:
+def _outcome(name: str, flow: Workflow | None, values: dict[str, Any]) -> dict[str, Any]:
     effect = OUTCOMES[name]
-    condition = (flow.approval if flow else {}).get(name, "never")
-    needs, why = False, ""
-    if not approval.asks(flow.approval if flow else {}, name):
-        needs, why = approval.needs_second_person(flow.approval if flow else {}, name, {})
-    elif "until_days" in condition:
-        why = f"A second person where {condition}."
-    else:
-        values = features.compute([case.account_id], as_of=now).get(case.account_id, {})
-        needs, why = approval.needs_second_person(flow.approval if flow else {}, name, values)
+    agreed = flow.approval if flow else {}
+    needs, why = approval.needs_second_person(agreed, name, values)
+    if not needs and approval.asks(agreed, name) and "until_days" in agreed[name]:
+        why = f"A second person where {agreed[name]}."  # it hangs on what is being typed
     waits = (flow.pending if flow else {}).get(name)
     return {
         "code": name,
