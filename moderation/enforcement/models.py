@@ -1,4 +1,4 @@
-"""Make it so, once: the outbox row, its attempts, the backend's switch, and what the platform told us against it."""
+"""What must a backend do, and did it? The outbox row, its attempts, the backend's switch, what was found against it."""
 
 from __future__ import annotations
 
@@ -188,9 +188,9 @@ class Enforcement(models.Model):
         indexes = [
             # reader: the dispatcher, heads that are due
             models.Index(fields=["next_attempt_at"], condition=Q(status__in=["queued", "retrying"]), name="action_due"),
-            models.Index(
-                fields=["lease_until"], condition=Q(status="in_flight"), name="action_lease"
-            ),  # reader: the sweep
+            # reader: the sweep
+            models.Index(fields=["lease_until"], condition=Q(status="in_flight"), name="action_lease"),
+            # reader: the dispatcher, timed measures whose end has come
             models.Index(
                 fields=["expires_at"], condition=Q(status="applied", expires_at__isnull=False), name="action_expiry"
             ),
@@ -239,7 +239,10 @@ class Finding(models.Model):
     taken_at = models.DateTimeField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["raised_at"], condition=Q(taken_at__isnull=True), name="finding_untaken")]
+        indexes = [
+            # reader: the taking of findings into cases, once a room above does it
+            models.Index(fields=["raised_at"], condition=Q(taken_at__isnull=True), name="finding_untaken")
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} on {self.account_id}"

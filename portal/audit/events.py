@@ -81,5 +81,4 @@ class Event(StrEnum):
     STRATEGY_PUBLISHED = "strategy.published"
     USER_CREATED = "user.created"
     USER_DISABLED = "user.disabled"
-    VAULT_OPENED = "vault.opened"
     WORKFLOW_PUBLISHED = "workflow.published"

@@ -118,7 +118,6 @@ SENTENCES: dict[Event, str] = {
     Event.STRATEGY_PUBLISHED: "published {strategy}[ ({risk_type} version {version})]",
     Event.USER_CREATED: "added {user}[ ({username})]",
     Event.USER_DISABLED: "disabled {user}[: {why}]",
-    Event.VAULT_OPENED: "opened[ {count}] personal values[ of {account}][ for {purpose}]",
     Event.WORKFLOW_PUBLISHED: "published {workflow}",
 }
 

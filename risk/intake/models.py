@@ -30,9 +30,8 @@ class Account(models.Model):
         constraints = [models.UniqueConstraint(fields=["platform", "external_id"], name="one_row_per_account")]
         indexes = [
             models.Index(fields=["handle_lookup"], name="account_by_handle"),  # reader: search
-            models.Index(
-                fields=["stale_at", "id"], condition=Q(stale_at__isnull=False), name="account_stale"
-            ),  # reader: scoring
+            # reader: scoring
+            models.Index(fields=["stale_at", "id"], condition=Q(stale_at__isnull=False), name="account_stale"),
         ]
 
     def __str__(self) -> str:
@@ -133,8 +132,9 @@ class Link(models.Model):
             models.UniqueConstraint(fields=["account", "kind", "digest"], name="one_link_per_account_and_value")
         ]
         indexes = [
+            # reader: accounts behind one value
             models.Index(fields=["kind", "digest", "last_at"], name="link_by_value")
-        ]  # reader: accounts behind one value
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.account_id}"
@@ -157,8 +157,9 @@ class Standing(models.Model):
 
     class Meta:
         indexes = [
+            # reader: features, strikes on the case page
             models.Index(fields=["account", "-at"], name="standing_of_account")
-        ]  # reader: features, strikes on the case page
+        ]
 
     def __str__(self) -> str:
         return f"{self.outcome} on {self.account_id}"

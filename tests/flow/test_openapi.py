@@ -5,6 +5,7 @@ It is valid, and what the server answers fits it, whatever is sent.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -187,7 +188,6 @@ def try_out(
         calls[answer.status_code] += 1
         case.validate_response(answer, checks=CHECKS)
 
-    try:
+    # Nothing can be sent wrongly to a call that takes nothing.
+    with contextlib.suppress(hypothesis.errors.Unsatisfiable):
         run()
-    except hypothesis.errors.Unsatisfiable:  # nothing can be sent wrongly to a call that takes nothing
-        pass

@@ -28,6 +28,7 @@ EXEMPT = {
     "portal.privacy.actions.open_values": "as open_value()",
     "portal.privacy.actions.subject_of_user": "names a thing; changes nothing",
     "risk.intake.actions.take_signals": "hands signals out within the act that opens or joins a case, which records",
+    "risk.scoring.actions.take": "hands each score out once, within the act that opens or joins a case, which records",
     "risk.strategy.actions.digest_of": "names what is in a version; changes nothing",
 }
 WRITES = {"record", "record_many", "audit.record", "audit.record_many"}
