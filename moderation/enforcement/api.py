@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import cast
 from uuid import UUID
 
 from django.shortcuts import get_object_or_404
@@ -11,6 +12,7 @@ from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from portal.people.models import User
 from portal.people.permissions import Permission, api_requires
 from portal.refusal import Refused
 
@@ -46,7 +48,7 @@ def enforcements(request: Request) -> Response:
     state = asked.get("state", "")
     if state and state not in Enforcement.Status.values:
         raise Refused(f"There is no state {state}; there are {', '.join(Enforcement.Status.values)}.", status=400)
-    found = reading.chosen(request.user, state=state, account=_account(request), decision=_decision(request))
+    found = reading.chosen(_who(request), state=state, account=_account(request), decision=_decision(request))
     return Response(reading.page(found, after=asked.get("cursor", "")))
 
 
@@ -61,9 +63,13 @@ def enforcements(request: Request) -> Response:
 @api_requires(Permission.ENFORCEMENT_RETRY)
 def retry(request: Request, pk: UUID) -> Response:
     """Under the same key, so that what happened already does not happen twice."""
-    found = get_object_or_404(Enforcement.objects.visible_to(request.user), pk=pk)
-    actions.retry(found, by=request.user, now=timezone.now())
+    found = get_object_or_404(Enforcement.objects.visible_to(_who(request)), pk=pk)
+    actions.retry(found, by=_who(request), now=timezone.now())
     return Response(reading.one(found))
+
+
+def _who(request: Request) -> User:
+    return cast(User, request.user)
 
 
 def _account(request: Request) -> tuple[str, str] | None:

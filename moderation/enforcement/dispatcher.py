@@ -13,12 +13,12 @@ import select
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import psycopg2
 from django.db import Error, close_old_connections, connection
 
 from . import actions
@@ -90,7 +90,7 @@ class Dispatcher:
 
     def __init__(self, publish: Callable[[Bell], object]) -> None:
         self.ringer = Ringer(publish)
-        self.hands = ThreadPoolExecutor(HANDS, thread_name_prefix="drain")
+        self.work: queue.SimpleQueue[UUID | None] = queue.SimpleQueue()
         self.lock = threading.Lock()
         self.draining: set[UUID] = set()
         self.rung: dict[UUID, float] = {}  # account → when; forgotten after a tick
@@ -108,20 +108,22 @@ class Dispatcher:
     def run(self) -> None:
         """Until `stop()`. What was begun is finished first."""
         threads = [threading.Thread(target=self._repeat, args=(c,), name=c.name, daemon=True) for c in self.bells]
+        threads += [threading.Thread(target=self._lend_a_hand, name=f"hand-{n}", daemon=True) for n in range(HANDS)]
         for thread in (self.ringer.thread, *threads):
             thread.start()
         while not self.stopping.is_set():
             try:
                 self._listen()
-            except Error as broken:
+            except (Error, psycopg2.Error, OSError) as broken:  # the driver's own too: Django wraps no poll()
                 _log.warning("The database is away (%s); listening again in a second.", broken)
                 connection.close()
                 self.stopping.wait(TICK)
         for bell in self.bells.values():
             bell.set()
+        for _ in range(HANDS):
+            self.work.put(None)
         for thread in threads:
             thread.join(timeout=30)
-        self.hands.shutdown(wait=True, cancel_futures=True)
         self.ringer.stop()
         connection.close()
 
@@ -161,18 +163,21 @@ class Dispatcher:
             if account_id in self.draining or self.stopping.is_set():
                 return
             self.draining.add(account_id)
-        self.hands.submit(self._drain, account_id)
+        self.work.put(account_id)
 
-    def _drain(self, account_id: UUID) -> None:
-        try:
-            close_old_connections()
-            actions.drain(account_id)
-        except Exception:
-            _log.exception("Draining account %s failed; the next look finds it again.", account_id)
-            connection.close()
-        finally:
-            with self.lock:
-                self.draining.discard(account_id)
+    def _lend_a_hand(self) -> None:
+        while (account_id := self.work.get()) is not None:
+            try:
+                close_old_connections()
+                if not self.stopping.is_set():
+                    actions.drain(account_id)
+            except Exception:
+                _log.exception("Draining account %s failed; the next look finds it again.", account_id)
+                connection.close()
+            finally:
+                with self.lock:
+                    self.draining.discard(account_id)
+        connection.close()
 
     def _listen(self) -> None:
         """Hear what is said, at once. Returns when told to stop; raises when the connection is lost."""
@@ -186,8 +191,11 @@ class Dispatcher:
                 said = raw.notifies.pop(0)
                 self.heard(said.channel, said.payload)
             ready, _, _ = select.select([raw, self.wake_up], [], [], 60)
-            if raw in ready or not ready:
-                raw.poll()  # an idle minute is asked too, so that a dead connection shows
+            if raw in ready:
+                raw.poll()
+            elif not ready:  # after an idle minute ask, so that a dead connection shows
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT 1")
 
     def _repeat(self, chore: Chore) -> None:
         bell = self.bells[chore]

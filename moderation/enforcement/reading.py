@@ -57,9 +57,10 @@ def one(enforcement: Enforcement) -> dict[str, Any]:
 def attempts_of(ids: Any) -> dict[UUID, list[dict[str, Any]]]:
     """The attempts of these actions, oldest first, in one query."""
     tries: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
-    rows = Attempt.objects.filter(enforcement__in=list(ids)).order_by("enforcement", "number")
-    for row in rows.values("enforcement_id", "number", "at", "ended_at", "outcome", "detail"):
-        tries[row.pop("enforcement_id")].append(row)
+    columns = ("number", "at", "ended_at", "outcome", "detail")
+    found = Attempt.objects.filter(enforcement__in=list(ids)).order_by("enforcement", "number")
+    for pk, *values in found.values_list("enforcement_id", *columns):
+        tries[pk].append(dict(zip(columns, values, strict=True)))
     return tries
 
 

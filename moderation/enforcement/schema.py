@@ -44,7 +44,7 @@ class Action(serializers.Serializer[None]):
     kind = serializers.CharField()
     state = serializers.ChoiceField(Enforcement.Status.choices)
     seq = serializers.IntegerField()
-    parent = serializers.CharField(allow_null=True)
+    parent = serializers.CharField(allow_null=True)  # type: ignore[assignment]
     backend = serializers.CharField()
     until = serializers.DateTimeField(allow_null=True)
     scope = serializers.CharField()

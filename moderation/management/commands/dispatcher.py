@@ -57,7 +57,7 @@ def deadlines() -> None:
 def to_take() -> bool:
     """Whether cases have something to take."""
     return (
-        Score.objects.filter(taken_at__isnull=True, latest=True, opens=True).exists()
+        Score.objects.filter(taken_at__isnull=True, latest=True).exists()
         or Signal.objects.filter(taken_at__isnull=True, opens=True).exists()
     )
 

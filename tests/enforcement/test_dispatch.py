@@ -1,0 +1,163 @@
+"""Is every order heard at once, and done even when no worker and no broker is there?"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from moderation.enforcement import dispatcher
+from moderation.enforcement.dispatcher import Bell, Chore, Dispatcher
+from moderation.enforcement.models import Enforcement
+
+
+def until(true: Callable[[], Any], within: float = 10.0) -> bool:
+    end = time.monotonic() + within
+    while time.monotonic() < end and not true():
+        time.sleep(0.01)
+    return bool(true())
+
+
+@pytest.fixture
+def running(real_commits, monkeypatch):
+    """A dispatcher in a thread; `running(publish, *chores)`. It is stopped, and must end, after the test."""
+    monkeypatch.setattr(dispatcher, "PATIENCE", 0.3)
+    begun = []
+
+    def run(publish: Callable[[Bell], object], *chores: Chore) -> Dispatcher:
+        one = Dispatcher(publish)
+        for chore in chores:
+            one.add(chore)
+        thread = threading.Thread(target=one.run)
+        thread.start()
+        begun.append((one, thread))
+        assert until(lambda: listening() > 0)
+        return one
+
+    yield run
+    for one, thread in begun:
+        one.stop()
+        thread.join(timeout=20)
+        assert not thread.is_alive()
+
+
+def listening() -> int:
+    """How many of this database's connections listen."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+        )
+        return cursor.fetchone()[0]
+
+
+def applied() -> int:
+    return Enforcement.objects.filter(status="applied").count()
+
+
+def test_it_rings_the_worker_for_what_is_ordered(running, ordered):
+    bells: list[Bell] = []
+    running(bells.append)
+
+    action = ordered("suspend", now=timezone.now())
+
+    assert until(lambda: bells, within=5)
+    assert bells[0].task == "moderation.enforcement.tasks.drain"
+    assert (bells[0].queue, bells[0].told) == ("enforcement", {"account_id": str(action.account_id)})
+
+
+def test_it_does_the_work_itself_when_nobody_comes(running, ordered, platform):
+    running(lambda bell: None)
+
+    for _ in range(5):
+        ordered("suspend", now=timezone.now())
+
+    assert until(lambda: applied() == 5)
+    assert len(platform.ledger.rows) == 5
+
+
+def test_it_does_the_work_itself_when_there_is_no_broker(running, ordered, platform, monkeypatch):
+    def publish(bell: Bell) -> None:
+        raise OSError("nobody there")
+
+    monkeypatch.setattr(dispatcher, "PATIENCE", 3600)  # it needs no patience to know
+    running(publish)
+
+    ordered("suspend", now=timezone.now())
+
+    assert until(lambda: applied() == 1)
+
+
+def test_a_broker_that_hangs_holds_up_nothing(running, ordered, platform):
+    hung = threading.Event()
+    running(lambda bell: hung.wait(30))
+
+    for _ in range(3):
+        ordered("suspend", now=timezone.now())
+
+    assert until(lambda: applied() == 3)
+    hung.set()
+
+
+def test_it_finds_what_was_ordered_while_nobody_listened(ordered, running, platform):
+    ordered("suspend", now=timezone.now())
+    bells: list[Bell] = []
+
+    running(bells.append)
+
+    assert until(lambda: bells)
+    assert until(lambda: applied() == 1)
+
+
+def test_two_of_them_do_nothing_twice(running, ordered, platform):
+    running(lambda bell: None)
+    running(lambda bell: None)
+
+    for _ in range(10):
+        ordered("suspend", now=timezone.now())
+
+    assert until(lambda: applied() == 10)
+    assert len({row["key"] for row in platform.ledger.rows}) == len(platform.ledger.rows) == 10
+
+
+def test_a_chore_is_done_when_its_channel_speaks(running):
+    done = []
+    running(lambda bell: None, Chore("other", lambda: done.append(1), every=3600, hears=("reeve_other",)))
+    assert until(lambda: len(done) == 1)  # once at the start
+
+    with connection.cursor() as cursor:
+        cursor.execute("NOTIFY reeve_other")
+
+    assert until(lambda: len(done) == 2)
+
+
+def test_a_chore_that_fails_is_tried_again_and_stops_nothing(running, ordered, platform):
+    tried = []
+
+    def fail() -> None:
+        tried.append(1)
+        raise ValueError("broken")
+
+    running(lambda bell: None, Chore("broken", fail, every=0.01))
+    ordered("suspend", now=timezone.now())
+
+    assert until(lambda: len(tried) >= 2)
+    assert until(lambda: applied() == 1)
+
+
+def test_it_listens_again_when_the_database_was_away(running, ordered):
+    bells: list[Bell] = []
+    running(bells.append)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+        )
+    ordered("suspend", now=timezone.now())
+
+    assert until(lambda: bells)
+    assert until(lambda: listening() > 0)
