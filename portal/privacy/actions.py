@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import functools
-import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable, Sequence
@@ -14,7 +13,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import transaction
+from django.db import connection, transaction
+from uuid_utils.compat import uuid7
 
 from portal.people.models import User
 
@@ -23,6 +23,7 @@ from .models import VaultKey, VaultValue
 STAFF_SUBJECTS = UUID("6f0d3a52-5d0b-5c8e-9d7f-0b8a6d2f9c11")  # namespace of the subjects that stand for moderators
 SALT_BYTES = 32
 NONCE_BYTES = 12
+INSERTED_AT_ONCE = 5000
 
 Value = tuple[UUID, str, str, str]  # subject, name, value, data class
 
@@ -49,13 +50,15 @@ def keep_many(values: Sequence[Value]) -> list[VaultValue]:
     keys = _keys_for({subject for subject, _, _, _ in values})
     rows = []
     for subject, name, value, data_class in values:
-        row = VaultValue(subject_id=subject, name=name, data_class=data_class)
         text, salt = value.encode(errors="surrogatepass"), secrets.token_bytes(SALT_BYTES)
-        row.nonce = secrets.token_bytes(NONCE_BYTES)
-        row.commitment = hmac.new(salt, text, hashlib.sha256).digest()
+        commitment = hmac.digest(salt, text, "sha256")
+        # by position, in the order of the columns: by name a model takes four times as long to make
+        row = VaultValue(uuid7(), subject, name, data_class, secrets.token_bytes(NONCE_BYTES), b"", commitment)
         row.sealed = keys[subject].encrypt(row.nonce, salt + text, _bound_to(row))
         rows.append(row)
-    return VaultValue.objects.bulk_create(rows, batch_size=2000)
+    for start in range(0, len(rows), INSERTED_AT_ONCE):
+        _insert(rows[start : start + INSERTED_AT_ONCE])
+    return rows
 
 
 def open_values(ids: Iterable[UUID | str | None]) -> dict[UUID, str]:
@@ -96,6 +99,19 @@ def _keys_for(subjects: set[UUID]) -> dict[UUID, AESGCM]:
         if row.wrapped is None:
             raise Erased(f"the personal data of {subject} was erased")
     return {subject: AESGCM(_unwrap(subject, bytes(row.wrapped or b""))) for subject, row in known.items()}
+
+
+def _insert(rows: Sequence[VaultValue]) -> None:
+    """One statement for all of them: a batch of signals brings thousands, and a model's own way costs five times this."""
+    columns = ("id", "subject_id", "name", "data_class", "nonce", "sealed", "commitment")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO portal_vaultvalue (id, subject, name, data_class, nonce, sealed, commitment) SELECT * FROM unnest("
+            "%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::bytea[], %s::bytea[], %s::bytea[])",
+            [[getattr(row, column) for row in rows] for column in columns],
+        )
+    for row in rows:
+        row._state.adding, row._state.db = False, connection.alias
 
 
 def _bound_to(row: VaultValue) -> bytes:
