@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,6 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from portal.audit import actions as audit
-from portal.audit.canonical import canonical
 from portal.audit.events import Event
 from portal.audit.models import WHEN, AuditEvent
 from portal.people.models import User
@@ -147,7 +147,7 @@ def view_log(chosen: history.LogFilter, *, by: User, now: datetime) -> None:
     recent = AuditEvent.objects.annotate(when=WHEN).filter(
         type=Event.AUDIT_VIEWED, by=by.audit_name, when__gte=now - LOG_VIEW
     )
-    needle = canonical({"filter": stated} if stated else {})[1:-1]
-    if any(needle in bytes(payload) for payload in recent.values_list("payload", flat=True)[:200]):
+    facts = {"filter": stated} if stated else {}
+    if any(json.loads(bytes(row))["facts"] == facts for row in recent.values_list("payload", flat=True)[:200]):
         return
-    audit.record(Event.AUDIT_VIEWED, by=by, of=by, now=now, **({"filter": stated} if stated else {}))
+    audit.record(Event.AUDIT_VIEWED, by=by, of=by, now=now, **facts)

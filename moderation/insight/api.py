@@ -105,7 +105,7 @@ def cancel(request: Request, pk: UUID) -> Response:
         (200, "application/octet-stream"): OpenApiTypes.BINARY,
         (404, "application/problem+json"): PROBLEM,
         (409, "application/problem+json"): PROBLEM,
-    }
+    },
 )
 @api_view(["GET"])
 @api_requires(Permission.EXPORT_MAKE)

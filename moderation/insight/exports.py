@@ -139,8 +139,9 @@ def _settled(export: Export, *, now: datetime) -> bool:
         return True
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT NOT EXISTS (SELECT 1 FROM pg_snapshot_xip(pg_current_snapshot()) AS x WHERE x::text::bigint <= %s)",
-            [export.filter["horizon"]],
+            "SELECT NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+            " AND pid <> pg_backend_pid() AND backend_xid::text::bigint <= %s)",
+            [export.filter["horizon"] % 2**32],
         )
         return bool(cursor.fetchone()[0])
 

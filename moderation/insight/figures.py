@@ -34,8 +34,11 @@ class Share:
 
 
 def share(k: int, n: int) -> Share:
-    """The share of `k` in `n` and its Wilson interval: honest also where n is small or the share is 0 or 1."""
-    if n <= 0:
+    """The share of `k` in `n` and its Wilson interval: honest also where n is small or the share is 0 or 1.
+
+    Where `k` is not among the `n` (reversals of older decisions outnumber those made) there is no share either.
+    """
+    if n <= 0 or k > n:
         return Share(k, n, None, None, None)
     p = k / n
     middle = (p + Z95**2 / (2 * n)) / (1 + Z95**2 / n)

@@ -48,7 +48,7 @@ def _tiles(
     n: int, turned: int, undone: int, proposed: int, declined: int, median: float | None
 ) -> list[dict[str, str]]:
     stood = n - undone - proposed - declined
-    reversed_ = share(min(turned, stood), stood)
+    reversed_ = share(turned, stood)
     handled = span(timedelta(seconds=median)) if median is not None else "–"
     of_mine = f"later reversed, of those made in this time ({reversed_.words}, {reversed_.interval})"
     shown = (

@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from portal.refusal import Refused
 
 LONGEST = timedelta(days=92)
-PRESETS = {"today": ("Today", 0), "7d": ("7 days", 6), "28d": ("28 days", 27)}
+PRESETS = {"24h": ("24 hours", 0), "today": ("Today", 0), "7d": ("7 days", 6), "28d": ("28 days", 27)}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Period:
 
 
 def period(given: Mapping[str, str], *, now: datetime, zone: tzinfo) -> Period:
-    """The period a URL asks for: `range=today|7d|28d`, or `from` and `to` as days; `Refused` (400) for others."""
+    """The period a URL asks for: `range=24h|today|7d|28d`, or `from` and `to` as days; `Refused` (400) for others."""
     local = now.astimezone(zone)
     if given.get("from") or given.get("to"):
         first = day(given.get("from") or given.get("to") or "")
@@ -58,10 +58,12 @@ def period(given: Mapping[str, str], *, now: datetime, zone: tzinfo) -> Period:
         if end - start > LONGEST:
             raise Refused("Ask for at most 92 days at once; the export has no such limit.", status=400)
         return Period(start, end, "", f"{_words(first)} – {_words(last)}" if first != last else _words(first))
-    name = given.get("range") or "today"
+    name = given.get("range") or "24h"
     if name not in PRESETS:
-        raise Refused("The time range is one of today, 7d, 28d, or two days as from and to.", status=400)
+        raise Refused("The time range is one of 24h, today, 7d, 28d, or two days as from and to.", status=400)
     words, days = PRESETS[name]
+    if name == "24h":
+        return Period(_next_hour(local) - timedelta(hours=24), _next_hour(local), name, words)
     return Period(datetime.combine(local.date() - timedelta(days=days), time(0), zone), _next_hour(local), name, words)
 
 

@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from moderation.cases.models import Queue, RoutingRule, Workflow
+from moderation.decisions.approval import ALWAYS
 from moderation.decisions.models import Policy, ReasonCode
 from portal.people.models import User
 from portal.people.permissions import Permission, requires
@@ -83,7 +84,8 @@ def _workflow(workflow: Workflow) -> dict[str, Any]:
     return {
         "workflow": workflow,
         "outcomes": [
-            {"name": outcome, "approval": workflow.approval.get(outcome, "never")} for outcome in workflow.outcomes
+            {"name": outcome, "approval": "always" if outcome in ALWAYS else workflow.approval.get(outcome, "never")}
+            for outcome in workflow.outcomes
         ],
         "bulk": workflow.approval.get("bulk", ""),
     }

@@ -156,7 +156,7 @@ def policies(shown: Board, *, now: datetime) -> Table:
                 text(title, rows_url(shown, "decided", policy=code or "none")),
                 count(n, rows_url(shown, "decided", policy=code or "none")),
                 count(k, rows_url(shown, "reversed", policy=code or "none")),
-                of_share(min(k, n), n),
+                of_share(k, n),
             ]
         )
     definition = (
@@ -180,7 +180,7 @@ def reviewers(shown: Board, *, now: datetime) -> Table:
                 text(name, rows_url(shown, "decided", by=name)),
                 count(decided.get(key, 0), rows_url(shown, "decided", by=name)),
                 count(reversed_.get(key, 0), rows_url(shown, "reversed", by=name)),
-                of_share(min(reversed_.get(key, 0), decided.get(key, 0)), decided.get(key, 0)),
+                of_share(reversed_.get(key, 0), decided.get(key, 0)),
                 count(undone.get(key, 0)),
             ]
         )
@@ -249,7 +249,7 @@ def headline(shown: Board, *, now: datetime) -> list[dict[str, Any]]:
     effects_, late = shown.total("effect_time"), shown.now("late")
     decided, turned = shown.total("decided"), shown.total("reversed")
     oldest, proposed = shown.oldest(), shown.now_by("open").get("proposed", 0)
-    in_time, overturned = share(effects_ - shown.total("effect_late"), effects_), share(min(turned, decided), decided)
+    in_time, overturned = share(effects_ - shown.total("effect_late"), effects_), share(turned, decided)
     waits = f"{number(shown.waiting())} cases at the measured handling time"
     soon = f"{number(shown.now('due_soon'))} due within the hour"
     told = (
@@ -265,7 +265,7 @@ def headline(shown: Board, *, now: datetime) -> list[dict[str, Any]]:
             "Reversed",
             f"{number(turned)} of {number(decided)}",
             "reversed",
-            f"{overturned.words} of decisions in this time ({overturned.interval})",
+            f"of decisions in this time: {overturned.words} ({overturned.interval})",
         ),
         (
             "Second person",

@@ -135,7 +135,8 @@ def _people() -> dict[str, Any]:
     users = User.objects.order_by("kind", "-is_active", "username").prefetch_related(
         Prefetch("grants", grants, to_attr="held"), Prefetch("keys", keys, to_attr="held_keys")
     )
-    return {"people": users, "roles": ROLES.values()}
+    titles = {name: role.title for name, role in ROLES.items()}
+    return {"people": users, "roles": ROLES.values(), "titles": titles}
 
 
 def _people_answer(request: HttpRequest, say: str) -> HttpResponse:

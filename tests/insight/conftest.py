@@ -1,4 +1,4 @@
-"""What do the tests of insight stand on? Decisions of a morning, told through the real actions, and browsers of people."""
+"""What do the tests of insight stand on? Decisions told through the real actions, and browsers of people."""
 
 from __future__ import annotations
 

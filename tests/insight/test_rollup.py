@@ -137,7 +137,9 @@ def test_it_takes_stock_of_what_waits(ada):
     rollups.take_stock(now=make.NOON)
 
     stock = {
-        (measure, of): n for measure, of, n in HourlyRollup.objects.values_list("measure", "of", "n") if measure != "stock"
+        (measure, of): n
+        for measure, of, n in HourlyRollup.objects.values_list("measure", "of", "n")
+        if measure != "stock"
     }
     assert stock["waiting", "review"] == 3
     assert (stock["age", "under 1 h"], stock["age", "1–4 h"], stock["age", "over 24 h"]) == (1, 1, 1)
