@@ -156,7 +156,7 @@ def reverse(decision: Decision, *, by: User, now: datetime, reason_code: str, no
     audit.record(event, by=by, of=reversal, also=[*names(decision), decision], now=now, **facts)
     if not needs_two:
         release(reversal, by=by, now=now)
-        decision.status = Decision.Status.REVERSED
+        decision.refresh_from_db(fields=["status", "ended_at"])
     return reversal
 
 
