@@ -77,11 +77,12 @@ def claim_next(*, by: User, now: datetime, queue: Queue | None = None, limits: b
     for candidate in _most_urgent_queue_first(queues, by=by, now=now, limits=limits):
         case = (
             _free_for(candidate, by=by, now=now, limits=limits)
-            .select_related("account", "queue", "score")
+            .select_related("account")
             .select_for_update(skip_locked=True, of=("self",))
             .first()
         )
         if case is not None:
+            case.queue = candidate
             unread = unread_by(by, case.risk_type) if limits else ""
             insist(refusals.claim(case, by=by, held=held, at_once=at_once, unread=unread, limits=limits), case)
             return _claim(case, by=by, now=now)

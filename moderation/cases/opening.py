@@ -22,6 +22,7 @@ from risk.scoring.models import Reason, Score
 from .catalogue import routes
 from .models import Case, Queue
 from .moving import NOT_PENDING, move, names
+from .retrying import again_after_deadlock
 from .routing import TOP, Facts, Route, priority, risk_type_of, route
 
 ONE_TAKER = 0x5265_6576  # advisory lock: one process makes cases of what is new, so that joining never races opening
@@ -50,6 +51,7 @@ class Want:
     answers: bool = False
 
 
+@again_after_deadlock
 @transaction.atomic
 def take_new(*, now: datetime, limit: int = 500) -> int:
     """Take what is new and make cases of it, in one transaction; returns how many scores and signals were taken."""

@@ -16,6 +16,7 @@ from django.db import IntegrityError, transaction
 from moderation.cases import actions as cases
 from moderation.cases.models import Case, Draft, Workflow
 from moderation.cases.moving import insist, keep_text
+from moderation.cases.retrying import again_after_deadlock
 from moderation.enforcement.models import Enforcement
 from portal import metrics
 from portal.audit import actions as audit
@@ -50,6 +51,7 @@ CAPS_AN_HOUR = {"ban": 30, "suspend": 60}  # of one person
 LIFTING_NEEDS_TWO = ("minors", "safety")  # elsewhere giving back is one person's act
 
 
+@again_after_deadlock
 def decide(
     case: Case, *, by: User, now: datetime, outcome: str, reason_code: str, version: int, request_key: str,
     policy: str = "", note: str = "", answers: dict[str, str] | None = None, evidence: Iterable[str] = (),
@@ -79,6 +81,7 @@ def decide(
         raise
 
 
+@again_after_deadlock
 @transaction.atomic
 def approve(decision: Decision, *, by: User, now: datetime, reason: str = "") -> Decision:
     """Agree to what another proposed: it takes effect at once, for two people have looked."""
@@ -92,6 +95,7 @@ def approve(decision: Decision, *, by: User, now: datetime, reason: str = "") ->
     return decision
 
 
+@again_after_deadlock
 @transaction.atomic
 def decline(decision: Decision, *, by: User, now: datetime, reason: str) -> Decision:
     """Say no to what another proposed: the case waits again, and the author finds the proposal as a draft."""
@@ -111,6 +115,7 @@ def decline(decision: Decision, *, by: User, now: datetime, reason: str) -> Deci
     return decision
 
 
+@again_after_deadlock
 @transaction.atomic
 def undo(decision: Decision, *, by: User, now: datetime) -> Decision:
     """Take one's own decision back within its window, or one's own proposal: the case is theirs again, as a draft."""
@@ -123,6 +128,7 @@ def undo(decision: Decision, *, by: User, now: datetime) -> Decision:
     return decision
 
 
+@again_after_deadlock
 @transaction.atomic
 def reverse(decision: Decision, *, by: User, now: datetime, reason_code: str, note: str = "") -> Decision:
     """A lead takes a decision in force back: what undoes it is ordered, its strikes go.
