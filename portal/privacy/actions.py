@@ -7,6 +7,7 @@ import functools
 import hmac
 import secrets
 from collections.abc import Iterable, Sequence
+from typing import Any
 from uuid import UUID, uuid5
 
 from cryptography.exceptions import InvalidTag
@@ -53,7 +54,8 @@ def keep_many(values: Sequence[Value]) -> list[VaultValue]:
         text, salt = value.encode(errors="surrogatepass"), secrets.token_bytes(SALT_BYTES)
         commitment = hmac.digest(salt, text, "sha256")
         # by position, in the order of the columns: by name a model takes four times as long to make
-        row = VaultValue(uuid7(), subject, name, data_class, secrets.token_bytes(NONCE_BYTES), b"", commitment)
+        columns: Any = (uuid7(), subject, name, data_class, secrets.token_bytes(NONCE_BYTES), b"", commitment)
+        row = VaultValue(*columns)
         row.sealed = keys[subject].encrypt(row.nonce, salt + text, _bound_to(row))
         rows.append(row)
     for start in range(0, len(rows), INSERTED_AT_ONCE):
@@ -102,12 +104,13 @@ def _keys_for(subjects: set[UUID]) -> dict[UUID, AESGCM]:
 
 
 def _insert(rows: Sequence[VaultValue]) -> None:
-    """One statement for all of them: a batch of signals brings thousands, and a model's own way costs five times this."""
+    """One statement for all of them: a batch of signals brings thousands."""
     columns = ("id", "subject_id", "name", "data_class", "nonce", "sealed", "commitment")
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO portal_vaultvalue (id, subject, name, data_class, nonce, sealed, commitment) SELECT * FROM unnest("
-            "%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::bytea[], %s::bytea[], %s::bytea[])",
+            "INSERT INTO portal_vaultvalue (id, subject, name, data_class, nonce, sealed, commitment) "
+            "SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], "
+            "%s::bytea[], %s::bytea[], %s::bytea[])",
             [[getattr(row, column) for row in rows] for column in columns],
         )
     for row in rows:

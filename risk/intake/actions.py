@@ -1,4 +1,7 @@
-"""What changes when somebody tells us something? One road for all doors: validated, deduplicated, stored as sets, recorded."""
+"""What changes when somebody tells us something?
+
+One road for all doors: validated, deduplicated, stored as sets, recorded.
+"""
 
 from __future__ import annotations
 
@@ -67,8 +70,9 @@ def ingest(
 ) -> Receipt:
     """Take a delivery of signals, in one transaction; one bad signal never costs a good one beside it.
 
-    The same (source, external_id) again is a duplicate, also within one delivery and under parallel deliveries. An item may
-    be a `BadSignal`: what the door could not read at that place. `sizes` are the bytes of each item as they arrived.
+    The same (source, external_id) again is a duplicate, also within one delivery and under parallel deliveries. An
+    item may be a `BadSignal`: what the door could not read at that place. `sizes` are the bytes of each item as
+    they arrived.
     """
     kinds = catalogue.kinds()
     receipt = Receipt(rejected=list(preset_rejects))
@@ -186,7 +190,7 @@ def ship(*, by: Subject, now: datetime) -> int:
     return changed
 
 
-# --- Storing ------------------------------------------------------------------------------------------------------------
+# --- Storing -----------------------------------------------------------------------------------------------------
 
 
 def _validated(

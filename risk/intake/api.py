@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from django.core.exceptions import RequestDataTooBig
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.decorators import api_view, parser_classes
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from portal.people.models import User
 from portal.people.permissions import Permission, api_requires
 from portal.problem import problem
 
@@ -64,24 +65,29 @@ class AccountPartSerializer(serializers.Serializer[Any]):
     attributes = serializers.DictField(required=False)
 
 
-class SignalSerializer(serializers.Serializer[Any]):
-    source = serializers.CharField(max_length=64)
-    external_id = serializers.CharField(max_length=128)
-    kind = serializers.CharField(max_length=64)
-    occurred_at = serializers.DateTimeField()
-    account = AccountPartSerializer()
-    data = serializers.DictField(required=False)
-    links = LinkSerializer(many=True, required=False)
-    scores = VerdictSerializer(many=True, required=False)
+SignalSerializer = inline_serializer(
+    "Signal",
+    {
+        "source": serializers.CharField(max_length=64),
+        "external_id": serializers.CharField(max_length=128),
+        "kind": serializers.CharField(max_length=64),
+        "occurred_at": serializers.DateTimeField(),
+        "account": AccountPartSerializer(),
+        "data": serializers.DictField(required=False),
+        "links": LinkSerializer(many=True, required=False),
+        "scores": VerdictSerializer(many=True, required=False),
+    },
+    many=True,
+)
 
 
 @extend_schema(
     summary="Tell us signals",
     description=(
-        "One signal, an array, or one per line as `application/x-ndjson`; up to 10,000 signals or 16 MiB. Each is taken or "
-        "refused by itself. The same (source, external_id) again is a duplicate, not an error."
+        "One signal, an array, or one per line as `application/x-ndjson`; up to 10,000 signals or 16 MiB. "
+        "Each is taken or refused by itself. The same (source, external_id) again is a duplicate, not an error."
     ),
-    request={"application/json": SignalSerializer(many=True), LINES: OpenApiTypes.STR},
+    request={"application/json": SignalSerializer, LINES: OpenApiTypes.STR},
     responses={
         200: ReceiptSerializer,
         400: OpenApiResponse(description="The body itself cannot be read."),
@@ -121,7 +127,7 @@ def signals(request: Request) -> Response:
         return problem(400, str(error))
     if len(raw) > MOST:
         return problem(413, f"A delivery has at most {MOST:,} signals; this one has {len(raw):,}. Send it in parts.")
-    receipt = actions.ingest(raw, by=request.user, now=timezone.now(), door="api", sizes=sizes)
+    receipt = actions.ingest(raw, by=cast(User, request.user), now=timezone.now(), door="api", sizes=sizes)
     return Response(
         {
             "accepted": receipt.accepted,

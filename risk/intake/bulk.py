@@ -1,4 +1,7 @@
-"""What stands in this file? Signals out of NDJSON, CSV or Parquet, also gzipped, with the line of each; bad lines stay single."""
+"""What stands in this file?
+
+Signals out of NDJSON, CSV or Parquet, also gzipped, with the line of each; bad lines stay single.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,8 @@ class BadFile(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a file: its number from 1, the raw signal or why there is none, what stood there, its length in bytes."""
+    """One line of a file: its number from 1, the raw signal or why there is none, what stood there, its length in
+    bytes."""
 
     number: int
     raw: Any
@@ -50,9 +54,10 @@ def format_of(path: Path) -> str:
 
 
 def lines(path: Path, told: Map | None, *, source: str, note: Callable[[str], None]) -> Iterator[Line]:
-    """The signals of a file, line by line. `source` names who tells where a line does not; `note` hears of unused columns.
+    """The signals of a file, line by line.
 
-    Raises `BadFile` if the file or its header cannot be read.
+    `source` names who tells where a line does not; `note` hears of unused columns. Raises `BadFile` if the file or
+    its header cannot be read.
     """
     kind = format_of(path)
     if not path.is_file():
@@ -67,7 +72,10 @@ def lines(path: Path, told: Map | None, *, source: str, note: Callable[[str], No
 
 
 def parse(text: bytes, *, source: str = "") -> Any:
-    """The JSON in these bytes, or a `BadSignal` that says why there is none; an object without a source gets this one."""
+    """The JSON in these bytes, or a `BadSignal` that says why there is none.
+
+    An object without a source gets this one.
+    """
     try:
         raw = json.loads(text)
     except UnicodeDecodeError as error:

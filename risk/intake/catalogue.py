@@ -1,4 +1,7 @@
-"""Which kinds of signal and which attributes do we know? Shipped as data; kinds stand in a table, so that more can be added."""
+"""Which kinds of signal and which attributes do we know?
+
+Shipped as data; kinds stand in a table, so that more can be added.
+"""
 
 from __future__ import annotations
 

@@ -101,9 +101,10 @@ def digest_of(row: Mapping[str, Any]) -> str:
 
 
 def read_map(text: str, *, source: str, known: Mapping[str, str]) -> Map:
-    """The map in this TOML text. `source` names who tells, where the file does not; `known` are the types of attributes.
+    """The map in this TOML text.
 
-    Raises `BadMap` with a sentence.
+    `source` names who tells, where the file does not; `known` are the types of attributes. Raises `BadMap` with a
+    sentence.
     """
     try:
         told = tomllib.loads(text)
@@ -136,9 +137,9 @@ def read_map(text: str, *, source: str, known: Mapping[str, str]) -> Map:
         )
         for kind, value in told.get("scores", {}).items()
     ]
-    parts = [*signal.values(), *account.values(), *attributes.values(), *data.values()]
-    parts += [source for _, source in links] + [source for _, _, source in scores]
-    columns = frozenset(part.column for part in parts if part.column)
+    pieces = [*signal.values(), *account.values(), *attributes.values(), *data.values()]
+    pieces += [source for _, source in links] + [source for _, _, source in scores]
+    columns = frozenset(part.column for part in pieces if part.column)
     return Map(
         signal, account, attributes, data, links, scores, frozenset(told.get("ignore", {}).get("columns", [])), columns
     )
@@ -199,7 +200,8 @@ def _date(source: Source, cell: Any) -> str:
 
 
 def _time(source: Source, cell: Any) -> str:
-    """A time as ISO text; one without a zone gets the map's, and where the map has none it stays without and is refused later."""
+    """A time as ISO text; one without a zone gets the map's, and where the map has none it stays without and is
+    refused later."""
     at = cell if isinstance(cell, datetime) else datetime.fromisoformat(str(cell).strip())
     if at.tzinfo is None and source.zone:
         at = at.replace(tzinfo=ZoneInfo(source.zone))

@@ -9,7 +9,10 @@ from uuid_utils.compat import uuid7
 
 
 class Account(models.Model):
-    """The flagged account: the one we look at. Personal values stand in the vault; here are facts without a person in them."""
+    """The flagged account: the one we look at.
+
+    Personal values stand in the vault; here are facts without a person in them.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     platform = models.CharField(max_length=64)
@@ -83,7 +86,8 @@ class Signal(models.Model):
     received_at = models.DateTimeField(db_default=Now())
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="signals")
     batch = models.ForeignKey(Batch, on_delete=models.PROTECT, null=True, related_name="signals")
-    # numbers, codes and keyed hashes as told; a text or a person is {"vault": VaultValue id, "commitment": hex, "length": n}
+    # numbers, codes and keyed hashes as told; a text or a person is {"vault": VaultValue id, "commitment": hex,
+    # "length": n}
     data = models.JSONField(default=dict)
     attributes = models.JSONField(default=dict)  # the attributes this signal carried, without personal values
     scores = models.JSONField(default=list)  # verdicts made elsewhere, as told
@@ -141,7 +145,10 @@ class Link(models.Model):
 
 
 class Standing(models.Model):
-    """A decision in force on an account, written down by decisions so that features can read it: strikes, links to removed accounts."""
+    """A decision in force on an account, written down by decisions so that features can read it.
+
+    Strikes, links to removed accounts.
+    """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="standings")
     decision = models.UUIDField(unique=True)  # the decision's id; no foreign key, so that risk knows no moderation

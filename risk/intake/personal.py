@@ -1,4 +1,7 @@
-"""What of a signal is personal? Pure: parts what may stand in a row from what goes to the vault, and derives what rules need."""
+"""What of a signal is personal?
+
+Pure: parts what may stand in a row from what goes to the vault, and derives what rules need.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,10 @@ def part_attributes(
     pushed: Mapping[str, str],
     identity: frozenset[str],
 ) -> Parted:
-    """The attributes of an account: known ones plain, texts and identity hidden, unknown numbers with the time they were told."""
+    """The attributes of an account.
+
+    Known ones plain, texts and identity hidden, unknown numbers with the time they were told.
+    """
     parted = Parted()
     for key, value in {**derived(told, at=at), **told}.items():
         kind = known.get(key) or pushed.get(key)

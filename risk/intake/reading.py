@@ -22,8 +22,10 @@ peers AS (
     SELECT l.account_id, l.last_at, l.first_at FROM risk_link l
     WHERE l.kind = m.kind AND l.digest = m.digest AND l.cut_at IS NULL AND l.account_id <> %s
     ORDER BY l.last_at DESC LIMIT %s) n)
-SELECT p.account_id, a.platform, a.external_id, a.handle_shown, array_agg(DISTINCT p.kind ORDER BY p.kind), min(p.first_at), max(p.last_at),
-  (SELECT st.outcome FROM risk_standing st WHERE st.account_id = p.account_id AND st.lifted_at IS NULL AND st.risk_type <> 'underage'
+SELECT p.account_id, a.platform, a.external_id, a.handle_shown, array_agg(DISTINCT p.kind ORDER BY p.kind),
+  min(p.first_at), max(p.last_at),
+  (SELECT st.outcome FROM risk_standing st WHERE st.account_id = p.account_id AND st.lifted_at IS NULL
+    AND st.risk_type <> 'underage'
      AND (st.until IS NULL OR st.until > %s) ORDER BY st.at DESC LIMIT 1)
 FROM peers p JOIN risk_account a ON a.id = p.account_id
 GROUP BY p.account_id, a.platform, a.external_id, a.handle_shown ORDER BY max(p.last_at) DESC, p.account_id LIMIT %s"""
@@ -36,7 +38,10 @@ def linked_accounts(
     kinds: Iterable[str] = ("device", "payment", "payout"),
     limit: int = LINKED_SHOWN,
 ) -> list[dict[str, Any]]:
-    """Accounts that share a value with this one, the most recent first: one query. `standing` is what is in force on them."""
+    """Accounts that share a value with this one, the most recent first.
+
+    One query. `standing` is what is in force on them.
+    """
     with connection.cursor() as cursor:
         cursor.execute(LINKED, [account.pk, list(kinds), account.pk, limit, now, limit])
         names = ("account", "platform", "id", "handle", "kinds", "first_at", "last_at", "standing")
@@ -44,7 +49,10 @@ def linked_accounts(
 
 
 def shown_attributes(account: Account, *, lanes: Collection[str]) -> dict[str, Any]:
-    """The attributes of an account for somebody of these lanes: plain values; what the vault holds stays a reference."""
+    """The attributes of an account for somebody of these lanes.
+
+    Plain values; what the vault holds stays a reference.
+    """
     minor = frozenset() if "minors" in lanes else catalogue.attributes().minor | {"birth_date"}
     return {
         name: value["value"] if isinstance(value, dict) and "at" in value else value

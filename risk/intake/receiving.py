@@ -128,7 +128,10 @@ def _add_signal(rows: Rows, signal: CleanSignal, told: Told, kind: catalogue.Kin
 
 
 def as_told(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """An account's attributes as they stand on the signal that carried them: without times, and nothing of the minors lane."""
+    """An account's attributes as they stand on the signal that carried them.
+
+    Without times, and nothing of the minors lane.
+    """
     minor = catalogue.attributes().minor
     return {
         key: value["value"] if isinstance(value, dict) and "at" in value else value

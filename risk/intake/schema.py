@@ -111,7 +111,7 @@ def _sound(raw: dict[str, Any], size: int | None) -> None:
         raise BadSignal("$", f"the signal is larger than {MAX_BYTES:,} bytes")
 
 
-# --- Parts --------------------------------------------------------------------------------------------------------------
+# --- Parts -------------------------------------------------------------------------------------------------------
 
 
 def _text(raw: Mapping[str, Any], key: str, length: int, at: str = "$") -> str:
@@ -203,7 +203,7 @@ def _typed(values: Mapping[str, Any], at: str, types: Mapping[str, str]) -> None
             raise BadSignal(_join(at, key), f"this must be one of {', '.join(kind.split('|'))}")
 
 
-# --- Types --------------------------------------------------------------------------------------------------------------
+# --- Types -------------------------------------------------------------------------------------------------------
 
 
 def _int(value: Any, at: str, key: str) -> None:
@@ -279,9 +279,10 @@ _CHECKS: dict[str, Callable[[Any, str, str], None]] = {
 
 
 def _walk(value: Any, depth: int) -> int:
-    """The length in characters; refuses what JSON's neighbours let through: NaN, huge integers, broken text, deep nests.
+    """The length in characters; refuses what JSON's neighbours let through.
 
-    The path is put together on the way out, so that a sound signal pays nothing for it.
+    That is NaN, huge integers, broken text, deep nests. The path is put together on the way out, so that a sound
+    signal pays nothing for it.
     """
     kind = type(value)
     if kind is str:

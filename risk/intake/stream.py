@@ -1,4 +1,7 @@
-"""What arrives on the stream? A consumer of a Redis stream: read, ingest, acknowledge after the commit; poison is set aside."""
+"""What arrives on the stream?
+
+A consumer of a Redis stream: read, ingest, acknowledge after the commit; poison is set aside.
+"""
 
 from __future__ import annotations
 
@@ -93,11 +96,13 @@ class Consumer:
                 raise
 
     def _left_behind(self) -> list[Entry]:
-        _, entries, *_ = self.redis.xautoclaim(self.stream, GROUP, self.name, IDLE_MS, start_id="0-0", count=COUNT)  # type: ignore[misc]
+        _, entries, *_ = self.redis.xautoclaim(self.stream, GROUP, self.name, IDLE_MS, start_id="0-0", count=COUNT)
         return [entry for entry in entries if entry[1]]
 
     def _next(self) -> list[Entry]:
-        found: Any = self.redis.xreadgroup(GROUP, self.name, {self.stream: ">"}, count=COUNT, block=self.block_ms)
+        found: Any = self.redis.xreadgroup(
+            GROUP.decode(), self.name.decode(), {self.stream: ">"}, count=COUNT, block=self.block_ms
+        )
         if isinstance(found, dict):
             return [
                 entry

@@ -1,4 +1,7 @@
-"""How do a thousand signals get into the tables in a handful of statements? Sets, in one order, so that writers do not block each other."""
+"""How do a thousand signals get into the tables in a handful of statements?
+
+Sets, in one order, so that writers do not block each other.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +29,18 @@ INSERT INTO risk_account AS a (id, platform, external_id, handle_shown, handle_l
                                first_seen_at, last_seen_at, attributes_at, stale_at)
 SELECT x.id, x.platform, x.external_id, x.handle_shown, decode(x.handle_lookup, 'hex'), x.attributes, x.country, x.lang,
        x.first_seen_at, x.last_seen_at, x.attributes_at, x.stale_at
-FROM jsonb_to_recordset(%s::jsonb) AS x (id uuid, platform text, external_id text, handle_shown text, handle_lookup text,
-     attributes jsonb, country text, lang text, first_seen_at timestamptz, last_seen_at timestamptz, attributes_at timestamptz,
+FROM jsonb_to_recordset(%s::jsonb) AS x (id uuid, platform text, external_id text, handle_shown text,
+  handle_lookup text,
+     attributes jsonb, country text, lang text, first_seen_at timestamptz, last_seen_at timestamptz,
+       attributes_at timestamptz,
      stale_at timestamptz)
 ORDER BY x.platform, x.external_id
 ON CONFLICT (platform, external_id) DO UPDATE SET
-  handle_shown = CASE WHEN excluded.handle_lookup IS NULL OR excluded.attributes_at < a.attributes_at AND a.handle_lookup IS NOT NULL
+  handle_shown = CASE WHEN excluded.handle_lookup IS NULL OR excluded.attributes_at < a.attributes_at
+    AND a.handle_lookup IS NOT NULL
                       THEN a.handle_shown ELSE excluded.handle_shown END,
-  handle_lookup = CASE WHEN excluded.handle_lookup IS NULL OR excluded.attributes_at < a.attributes_at AND a.handle_lookup IS NOT NULL
+  handle_lookup = CASE WHEN excluded.handle_lookup IS NULL OR excluded.attributes_at < a.attributes_at
+    AND a.handle_lookup IS NOT NULL
                        THEN a.handle_lookup ELSE excluded.handle_lookup END,
   attributes = CASE WHEN excluded.attributes_at < a.attributes_at
                     THEN excluded.attributes || a.attributes ELSE a.attributes || excluded.attributes END,
@@ -48,7 +55,8 @@ ON CONFLICT (platform, external_id) DO UPDATE SET
 RETURNING a.id, a.platform, a.external_id"""
 
 PUT_SIGNALS = """
-INSERT INTO risk_signal (source, external_id, kind, lane, occurred_at, account_id, batch_id, data, attributes, scores, opens)
+INSERT INTO risk_signal (source, external_id, kind, lane, occurred_at, account_id, batch_id, data, attributes,
+  scores, opens)
 SELECT x.source, x.external_id, x.kind, x.lane, x.occurred_at, x.account_id, %s, x.data, x.attributes, x.scores, x.opens
 FROM jsonb_to_recordset(%s::jsonb) AS x (source text, external_id text, kind text, lane text, occurred_at timestamptz,
      account_id uuid, data jsonb, attributes jsonb, scores jsonb, opens boolean)
@@ -59,10 +67,12 @@ ON CONFLICT (source, external_id) DO NOTHING"""
 PUT_LINKS = """
 INSERT INTO risk_link AS l (account_id, kind, digest, first_at, last_at, times)
 SELECT x.account_id, x.kind, decode(x.digest, 'hex'), x.first_at, x.last_at, x.times
-FROM jsonb_to_recordset(%s::jsonb) AS x (account_id uuid, kind text, digest text, first_at timestamptz, last_at timestamptz, times int)
+FROM jsonb_to_recordset(%s::jsonb) AS x (account_id uuid, kind text, digest text, first_at timestamptz,
+  last_at timestamptz, times int)
 ORDER BY x.account_id, x.kind, x.digest
 ON CONFLICT (account_id, kind, digest) DO UPDATE SET
-  first_at = LEAST(l.first_at, excluded.first_at), last_at = GREATEST(l.last_at, excluded.last_at), times = l.times + excluded.times
+  first_at = LEAST(l.first_at, excluded.first_at), last_at = GREATEST(l.last_at, excluded.last_at),
+    times = l.times + excluded.times
 RETURNING l.kind, l.digest, (xmax = 0)"""
 
 # Who shares a value with a newcomer has other features than before; a value of very many is nobody's in particular.
@@ -70,7 +80,8 @@ STALE_NEIGHBOURS = """
 UPDATE risk_account SET stale_at = LEAST(stale_at, %s::timestamptz) WHERE id IN (
   SELECT a.id FROM risk_account a WHERE a.id IN (
     SELECT n.account_id FROM unnest(%s::text[], %s::bytea[]) AS x (kind, digest)
-    CROSS JOIN LATERAL (SELECT l.account_id FROM risk_link l WHERE l.kind = x.kind AND l.digest = x.digest AND l.cut_at IS NULL
+    CROSS JOIN LATERAL (SELECT l.account_id FROM risk_link l WHERE l.kind = x.kind AND l.digest = x.digest
+      AND l.cut_at IS NULL
                         ORDER BY l.last_at DESC LIMIT 200) n)
   AND a.id <> ALL (%s::uuid[]) ORDER BY a.id FOR UPDATE)"""
 
@@ -86,7 +97,8 @@ WITH RECURSIVE chain (id, depth) AS (
   JOIN risk_account up ON up.platform = me.platform AND up.external_id = s.data ->> 'referrer'
   WHERE chain.depth < 20)
 UPDATE risk_account SET stale_at = LEAST(stale_at, %s::timestamptz) WHERE id IN (
-  SELECT a.id FROM risk_account a WHERE a.id IN (SELECT id FROM chain) AND a.id <> ALL (%s::uuid[]) ORDER BY a.id FOR UPDATE)"""
+  SELECT a.id FROM risk_account a WHERE a.id IN (SELECT id FROM chain)
+    AND a.id <> ALL (%s::uuid[]) ORDER BY a.id FOR UPDATE)"""
 
 
 def known_signals(keys: Sequence[Key]) -> set[Key]:
@@ -153,7 +165,8 @@ def _text(value: Any) -> str:
 def _all(statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
 
 def _do(statement: str, values: list[Any]) -> None:

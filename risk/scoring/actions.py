@@ -1,4 +1,7 @@
-"""What changes when accounts are scored? A new score with its reasons wherever the answer changed; each is handed out once."""
+"""What changes when accounts are scored?
+
+A new score with its reasons wherever the answer changed; each is handed out once.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +35,10 @@ NO_SNAPSHOT = hashlib.sha256(b"{}").digest()
 
 @transaction.atomic
 def score(account_ids: Collection[UUID], *, by: Subject, now: datetime) -> list[Score]:
-    """Score these accounts under every live strategy, and take note of verdicts made elsewhere; the scores that are new.
+    """Score these accounts under every live strategy, and take note of verdicts made elsewhere.
 
-    A new row is written only where the answer changed. Idempotent: the same again writes nothing.
+    Gives the scores that are new. A new row is written only where the answer changed. Idempotent: the same again
+    writes nothing.
     """
     written = _score(writing.lock(account_ids), by=by, now=now)
     return list(Score.objects.filter(pk__in=written).order_by("pk"))
@@ -67,7 +71,10 @@ def take(*, now: datetime, limit: int = 500) -> list[Score]:
 
 @transaction.atomic
 def look(account: Account, *, by: Subject, now: datetime) -> bool:
-    """Note that somebody looked at an account: one event per person, account and five minutes; whether it was written."""
+    """Note that somebody looked at an account.
+
+    One event per person, account and five minutes; whether it was written.
+    """
     try:
         if not cache.add(f"looked:{audit.name_of(by)}:{account.pk}", 1, LOOK_SECONDS):
             return False
@@ -162,7 +169,7 @@ class _Batch:
             result,
             last,
             version=None,
-            snapshot={"signal": signal},
+            snapshot=json.dumps({"signal": signal}),
             digest=NO_SNAPSHOT,
             missing={},
             news=result.opens,
@@ -177,7 +184,10 @@ class _Batch:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def _is_news(self, outcome: running.Outcome, last: Before | None) -> bool:
-        """Whether cases should hear of it: a first answer worth watching, more points than before, another rule that holds."""
+        """Whether cases should hear of it.
+
+        A first answer worth watching, more points than before, another rule that holds.
+        """
         if last is None or not last.taken:
             return outcome.result.shown >= WATCH or outcome.result.opens
         fresh = {row.rule for row in outcome.result.rows if row.holds and row.points > 0} - last.reasons.keys()

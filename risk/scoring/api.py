@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.http import Http404
 from django.utils import timezone
@@ -14,11 +14,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from portal import cursor
+from portal.people.models import User
 from portal.people.permissions import Permission, api_requires
 from portal.problem import problem
 from risk.intake.models import Account
 
 from . import actions, reading
+
+
+def who(request: Request) -> User:
+    """The person, or service, whose key this is: `@api_requires` lets nobody else in."""
+    return cast(User, request.user)
 
 
 class ReasonSerializer(serializers.Serializer[Any]):
@@ -94,7 +100,10 @@ class AccountsSerializer(serializers.Serializer[Any]):
 @extend_schema(
     summary="Accounts by score",
     operation_id="accounts_list",
-    description="Highest points first. Without `risk_type` every type this key may know of; an account may then stand in several rows.",
+    description=(
+        "Highest points first. Without `risk_type` every type this key may know of; "
+        "an account may then stand in several rows."
+    ),
     parameters=[
         OpenApiParameter("platform", OpenApiTypes.STR),
         OpenApiParameter("risk_type", OpenApiTypes.STR),
@@ -110,7 +119,7 @@ class AccountsSerializer(serializers.Serializer[Any]):
 def accounts(request: Request) -> Response:
     """A page of accounts by score."""
     told = request.query_params
-    if "\x00" in "".join(told.values()):
+    if any("\x00" in str(value) for value in told.values()):
         return problem(400, "A NUL character cannot stand in a parameter.")
     least = told.get("min_score", "").strip()
     if least and not (least.isascii() and least.isdigit() and int(least[:9]) <= 100):
@@ -118,7 +127,7 @@ def accounts(request: Request) -> Response:
     after = cursor.decode(told["cursor"], int, int) if told.get("cursor") else None
     if after is not None and max(abs(part) for part in after) >= 2**31:
         return problem(400, "This page mark is not one of ours; start again from the first page.")
-    types = reading.types_of(request.user.lanes)
+    types = reading.types_of(who(request).lanes)
     if wanted := told.get("risk_type"):
         types = [name for name in types if name == wanted]
     rows = reading.by_score(
@@ -131,8 +140,8 @@ def accounts(request: Request) -> Response:
     shown, more = rows[: reading.PAGE], len(rows) > reading.PAGE
     results = [
         {
-            "platform": row["account__platform"],
-            "id": row["account__external_id"],
+            "platform": row["platform"],
+            "id": row["external_id"],
             "risk_type": row["risk_type"],
             "raw": row["raw"],
             "score": row["shown"],
@@ -157,6 +166,6 @@ def account(request: Request, platform: str, external_id: str) -> Response:
     if found is None:
         raise Http404
     now = timezone.now()
-    actions.look(found, by=request.user, now=now)
+    actions.look(found, by=who(request), now=now)
     empty: dict[str, Any] = {"cases": [], "decisions": [], "enforcements": []}
-    return Response(empty | reading.card(found, lanes=request.user.lanes, now=now))
+    return Response(empty | reading.card(found, lanes=who(request).lanes, now=now))

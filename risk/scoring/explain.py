@@ -19,7 +19,10 @@ def title(says: str, values: Mapping[str, Any]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as it stands in a sentence: yes and no, whole numbers in thousands, decimals to three places, ? for missing."""
+    """A value as it stands in a sentence.
+
+    Yes and no, whole numbers in thousands, decimals to three places, ? for missing.
+    """
     if value is None:
         return "?"
     if isinstance(value, bool):

@@ -1,4 +1,7 @@
-"""What kind of account is this? A card of behaviour, not of identity, put together from scores and what stands around them. Pure."""
+"""What kind of account is this?
+
+A card of behaviour, not of identity, put together from scores and what stands around them. Pure.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ def headline(scores: Iterable[Mapping[str, Any]]) -> tuple[float, str]:
 def card(
     account: Mapping[str, Any],
     scores: Sequence[Mapping[str, Any]],
-    reasons: Mapping[int, list[Mapping[str, Any]]],
+    reasons: Mapping[int, Sequence[Mapping[str, Any]]],
     *,
     strikes: int,
     links: Sequence[Mapping[str, Any]],

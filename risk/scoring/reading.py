@@ -1,4 +1,7 @@
-"""What do we think of these accounts? The card of one, and pages of many by score; other lanes do not exist in either."""
+"""What do we think of these accounts?
+
+The card of one, and pages of many by score; other lanes do not exist in either.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from . import persona
 from .models import Reason, Score
 
 PAGE = 100
-GENERAL = "general"
+ROW = ("pk", "risk_type", "raw", "shown", "platform", "external_id")
 
 # What rooms above add to the card: name → (account, lanes, now) → rows. They register when their app is ready.
 Part = Callable[[Account, Collection[str], datetime], Any]
@@ -31,17 +34,17 @@ def register(name: str, part: Part) -> None:
 
 def card(account: Account, *, lanes: Collection[str], now: datetime) -> dict[str, Any]:
     """The persona card of an account for somebody who may know of these lanes: four queries, and those of the parts."""
-    scores = list(
-        Score.objects.filter(account=account, latest=True, risk_type__in=types_of(lanes)).values(
-            "id", "risk_type", "raw", "shown", "band", "urgency", "at", "model", "version__number"
-        )
-    )
-    for score in scores:
-        score["number"] = score.pop("version__number")
-    reasons = defaultdict(list)
+    newest = Score.objects.filter(account=account, latest=True).exclude(risk_type__in=hidden_types(lanes))
+    names = ("id", "risk_type", "raw", "shown", "band", "urgency", "at", "model", "number")
+    scores = [
+        dict(zip(names, row, strict=True))
+        for row in newest.values_list(*names[:-1], "version__number").order_by("risk_type", "model")
+    ]
+    reasons: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    parts = ("rule", "title", "group", "points", "before_cap", "detail")
     found = Reason.objects.filter(score__in=[score["id"] for score in scores]).order_by("score", "position")
-    for row in found.values("score_id", "rule", "title", "group", "points", "before_cap", "detail"):
-        reasons[row.pop("score_id")].append(row)
+    for pk, *row in found.values_list("score_id", *parts):
+        reasons[pk].append(dict(zip(parts, row, strict=True)))
     columns = {
         name: getattr(account, name)
         for name in ("platform", "external_id", "handle_shown", "country", "lang", "first_seen_at", "last_seen_at")
@@ -57,17 +60,13 @@ def card(account: Account, *, lanes: Collection[str], now: datetime) -> dict[str
 
 
 def types_of(lanes: Collection[str]) -> list[str]:
-    """The risk types somebody of these lanes may know of; a type that only a model named is of the general lane."""
-    known = dict(Strategy.objects.values_list("risk_type", "lane"))
-    if GENERAL in lanes:
-        known |= dict.fromkeys(
-            Score.objects.filter(latest=True)
-            .exclude(model="")
-            .exclude(risk_type__in=known)
-            .values_list("risk_type", flat=True)[:100],
-            GENERAL,
-        )
-    return sorted(name for name, lane in known.items() if lane in lanes)
+    """The risk types somebody of these lanes may know of."""
+    return sorted(Strategy.objects.filter(lane__in=lanes).values_list("risk_type", flat=True))
+
+
+def hidden_types(lanes: Collection[str]) -> list[str]:
+    """The risk types that do not exist for somebody of these lanes; one that only a model named hides nothing."""
+    return sorted(Strategy.objects.exclude(lane__in=lanes).values_list("risk_type", flat=True))
 
 
 def by_score(
@@ -89,9 +88,12 @@ def by_score(
             page = page.filter(raw__gte=min_score)
         if platform:
             page = page.filter(account__platform=platform)
-        if after is not None:
-            page = page.filter(Q(raw__lt=after[0]) | Q(raw=after[0], pk__gt=after[1]))
-        rows += page.order_by("-raw", "pk").values(
-            "pk", "risk_type", "raw", "shown", "account__platform", "account__external_id"
-        )[:size]
+        if after is not None:  # the first bound is for the index, the second for the row
+            page = page.filter(Q(raw__lt=after[0]) | Q(pk__gt=after[1]), raw__lte=after[0])
+        rows += [
+            dict(zip(ROW, row, strict=True))
+            for row in page.order_by("-raw", "pk").values_list(
+                "pk", "risk_type", "raw", "shown", "account__platform", "account__external_id"
+            )[:size]
+        ]
     return sorted(rows, key=lambda row: (-row["raw"], row["pk"]))[:size]

@@ -68,7 +68,10 @@ class Outcome:
         return text, hashlib.sha256(text.encode()).digest()
 
     def detail(self, row: Contribution) -> dict[str, Any]:
-        """What stands behind one row: values against the rule, when it last held, what a floor added, what a cap took."""
+        """What stands behind one row.
+
+        Values against the rule, when it last held, what a floor added, what a cap took.
+        """
         rule = self.version.by_key[row.rule]
         cap = self.version.caps.get(row.group, 40 if row.group == "trust" else 30)
         return {
@@ -149,7 +152,8 @@ def _compiled(pks: tuple[int, ...], lists: tuple[int, ...]) -> Engine:
         name: pl.Series(values, dtype=pl.String)
         for name, values in NamedList.objects.filter(pk__in=lists).values_list("name", "entries")
     }
-    compiled, expressions = [], {}
+    compiled: list[Compiled] = []
+    expressions: dict[str, pl.Expr] = {}
     for version in reading.live(pks):
         columns = {rule.key: f"{version.pk}:{rule.key}" for rule in version.rules}
         answers = {rule.key: to_polars(rule.condition, entries) for rule in version.rules}
@@ -168,7 +172,10 @@ def _compiled(pks: tuple[int, ...], lists: tuple[int, ...]) -> Engine:
 
 
 def _looked(rules: Sequence[LiveRule], answers: Mapping[str, pl.Expr]) -> pl.Expr:
-    """Whether these rules say something of an account: one holds, or one could add points and all that it asks was told."""
+    """Whether these rules say something of an account.
+
+    One holds, or one could add points and all that it asks was told.
+    """
     said = [answers[rule.key].fill_null(value=False) for rule in rules if rule.tells]
     said += [
         pl.all_horizontal([pl.col(name).is_not_null() for name in rule.condition.columns])

@@ -1,4 +1,7 @@
-"""How many points, and from which rule? Additive points in groups with caps, decay and floors; the rows add up exactly."""
+"""How many points, and from which rule?
+
+Additive points in groups with caps, decay and floors; the rows add up exactly.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ class Points:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a version says about points: severity in hundredths, points that open a case, caps by group, trust or not."""
+    """What a version says about points.
+
+    Severity in hundredths, points that open a case, caps by group, trust or not.
+    """
 
     severity: int
     review: int
@@ -46,7 +52,8 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """One row of a score: points after decay and cap (and the floor's lift), points before the cap, when it last held."""
+    """One row of a score: points after decay and cap (and the floor's lift), points before the cap, when it last
+    held."""
 
     rule: str
     group: str
@@ -97,7 +104,10 @@ def score(plan: Plan, hits: Sequence[Hit], *, now: datetime) -> Result:
 
 
 def summed(plan: Plan, raw: int, rows: tuple[Contribution, ...] = (), *, opens_at: int | None = None) -> Result:
-    """What follows from the points: the cut value, the band, the urgency (severity × value, in tenths), whether a case opens."""
+    """What follows from the points.
+
+    The cut value, the band, the urgency (severity × value, in tenths), whether a case opens.
+    """
     shown = min(100, max(0, raw))
     opens_at = plan.review if opens_at is None else opens_at
     return Result(raw, shown, band(shown, plan.review), _half_up(plan.severity * shown / 10), raw >= opens_at, rows)
@@ -112,7 +122,10 @@ def band(shown: int, review: int) -> str:
 
 
 def decayed(hit: Hit, *, now: datetime) -> float:
-    """Points left of a hit: all of them while it holds, then half after each half-life; a fact without one goes when it ends."""
+    """Points left of a hit.
+
+    All of them while it holds, then half after each half-life; a fact without one goes when it ends.
+    """
     if hit.holds:
         return float(hit.rule.points)
     if not hit.rule.half_days:
@@ -130,7 +143,10 @@ def limits(plan: Plan, group: str) -> tuple[int, int]:
 
 
 def shares(values: Sequence[float], low: int, high: int) -> list[int]:
-    """Whole points that add up to the clipped, rounded sum: the loss of a cap is shared in proportion, largest remainder first."""
+    """Whole points that add up to the clipped, rounded sum.
+
+    The loss of a cap is shared in proportion, largest remainder first.
+    """
     total = sum(values)
     if total > high:
         values = _shrunk(values, total - high, positive=True)

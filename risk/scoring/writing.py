@@ -1,4 +1,7 @@
-"""How do a thousand scores get into the tables? The newest ones read, the changed ones written, in a handful of statements."""
+"""How do a thousand scores get into the tables?
+
+The newest ones read, the changed ones written, in a handful of statements.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,8 @@ class Before:
 
 
 LATEST = """
-SELECT id, account_id, risk_type, model, version_id, raw, opens, at, taken_at IS NOT NULL, (snapshot ->> 'signal')::bigint
+SELECT id, account_id, risk_type, model, version_id, raw, opens, at, taken_at IS NOT NULL,
+  (snapshot ->> 'signal')::bigint
 FROM risk_score WHERE latest AND account_id = ANY (%s::uuid[])"""
 
 REASONS = """
@@ -52,12 +56,15 @@ SUPERSEDE = (
 TOUCH = "UPDATE risk_score SET at = %s::timestamptz WHERE id = ANY (%s::bigint[])"
 
 PUT_SCORES = """
-INSERT INTO risk_score (account_id, risk_type, version_id, model, raw, shown, band, urgency, at, snapshot, snapshot_digest,
+INSERT INTO risk_score (account_id, risk_type, version_id, model, raw, shown, band, urgency, at, snapshot,
+  snapshot_digest,
                         missing, latest, opens, taken_at)
 SELECT x.account_id, x.risk_type, x.version_id, x.model, x.raw, x.shown, x.band, x.urgency, x.at, x.snapshot::jsonb,
        decode(x.snapshot_digest, 'hex'), x.missing, true, x.opens, x.taken_at
-FROM jsonb_to_recordset(%s::jsonb) AS x (account_id uuid, risk_type text, version_id bigint, model text, raw int, shown int,
-     band text, urgency int, at timestamptz, snapshot text, snapshot_digest text, missing jsonb, opens boolean, taken_at timestamptz)
+FROM jsonb_to_recordset(%s::jsonb) AS x (account_id uuid, risk_type text, version_id bigint, model text, raw int,
+  shown int,
+     band text, urgency int, at timestamptz, snapshot text, snapshot_digest text, missing jsonb, opens boolean,
+       taken_at timestamptz)
 RETURNING id, account_id, risk_type, model"""
 
 PUT_REASONS = """
@@ -165,7 +172,8 @@ def _text(value: Any) -> str:
 def _all(statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
 
 def _do(statement: str, values: list[Any]) -> None:

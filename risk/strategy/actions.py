@@ -1,4 +1,7 @@
-"""What changes about strategies? The shipped ones are published when their file changed; each version stays as it was."""
+"""What changes about strategies?
+
+The shipped ones are published when their file changed; each version stays as it was.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,8 @@ GROUPS = (
 def ship(*, by: Subject, now: datetime) -> int:
     """Load what is shipped: kinds of signal, named lists, strategies. Idempotent; says how many things changed.
 
-    A strategy or list whose file changed is published as its next version and the one before retired. Raises `BadRule` for
+    A strategy or list whose file changed is published as its next version and the one before retired. Raises
+    `BadRule` for
     a rule that is no sound condition.
     """
     changed = intake.ship(by=by, now=now)
@@ -125,5 +129,5 @@ def digest_of(told: Mapping[str, Any]) -> str:
         for rule in told["rules"]
     ]
     body = {**{key: str(told.get(key)) for key in ("risk_type", "lane", "severity", "review", "trust")}, "rules": rules}
-    body["caps"] = {key: str(value) for key, value in told.get("caps", {}).items()}
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    caps = {key: str(value) for key, value in told.get("caps", {}).items()}
+    return hashlib.sha256(json.dumps({**body, "caps": caps}, sort_keys=True).encode()).hexdigest()

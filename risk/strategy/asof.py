@@ -1,8 +1,8 @@
-"""What did we know of these accounts at that time? The SQL of the features, written from their declarations.
+"""What did we know of these accounts at that time?
 
-One statement for the signals of a batch, one for its links, one for its referrals, one for what was decided: as many for a
-thousand accounts as for one. `age` is the seconds between a signal and the time asked about; a signal up to five minutes
-ahead of it counts as now.
+The SQL of the features, written from their declarations: one statement for the signals of a batch, one for its
+links, one for its referrals, one for what was decided; as many for a thousand accounts as for one. `age` is the
+seconds between a signal and the time asked about; a signal up to five minutes ahead of it counts as now.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ SIGNALS = """
 WITH s AS MATERIALIZED (
   SELECT account_id, id, kind, source, external_id, occurred_at, data, scores,
          extract(epoch FROM %(as_of)s::timestamptz - occurred_at)::float8 AS age
-  FROM risk_signal WHERE account_id = ANY (%(accounts)s::uuid[]) AND occurred_at <= %(as_of)s::timestamptz + interval '5 minutes'),
+  FROM risk_signal WHERE account_id = ANY (%(accounts)s::uuid[])
+    AND occurred_at <= %(as_of)s::timestamptz + interval '5 minutes'),
 {withs}
 told AS (SELECT s.account_id{columns} FROM s GROUP BY s.account_id)
 SELECT told.*{more} FROM told{joins}"""
@@ -36,7 +37,10 @@ def number(field: str) -> str:
 
 
 def where(kinds: str, seconds: int | None = None, *, before: int | None = None, also: str = "") -> str:
-    """The filter of an aggregate: kinds (joined by +), a window, what lies before another window, a further condition."""
+    """The filter of an aggregate.
+
+    Kinds (joined by +), a window, what lies before another window, a further condition.
+    """
     names = ", ".join(f"'{kind.strip()}'" for kind in kinds.split("+"))
     parts = [f"s.kind IN ({names})" if "," in names else f"s.kind = {names}"]
     parts += [f"s.age < {seconds}"] if seconds else []
@@ -89,7 +93,8 @@ SPECIAL: dict[str, str] = {
     "report_targets_7d": people("target", "user_report", 7 * DAY),
     "trusted_notices_7d": count("trusted_notice", 7 * DAY),
     "model_spam_24h": (
-        "max((SELECT max((v ->> 'score')::numeric) FROM jsonb_array_elements(s.scores) v WHERE v ->> 'risk_type' = 'spam')) "
+        "max((SELECT max((v ->> 'score')::numeric) FROM jsonb_array_elements(s.scores) v "
+        "WHERE v ->> 'risk_type' = 'spam')) "
         f"FILTER (WHERE s.age < {DAY} AND s.scores <> '[]'::jsonb)"
     ),
     "texts_7d": count("text_verdict", 7 * DAY),
@@ -125,8 +130,11 @@ SPECIAL: dict[str, str] = {
         f"avg({number('rpm')}) {where('earning_day', 7 * DAY)} "
         f"/ nullif(avg({number('rpm')}) {where('earning_day', 37 * DAY, before=7 * DAY)}, 0)"
     ),
-    "earning_months": f"nullif(count(DISTINCT to_char(s.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM')) {where('earning_day')}, 0)",
-    "engagement_per_follower_7d": f"sum({number('reactions')}) {where('earning_day', 7 * DAY)}",  # divided by followers later
+    "earning_months": (
+        "nullif(count(DISTINCT to_char(s.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM')) " + where("earning_day") + ", 0)"
+    ),
+    # divided by followers later
+    "engagement_per_follower_7d": f"sum({number('reactions')}) {where('earning_day', 7 * DAY)}",
     "followers_gained_daily_30d": per_day("followers_gained", "engagement_burst", 30 * DAY),
     "credential_changes_24h": count("credential_change", DAY),
     "owner_reports_7d": count("owner_report", 7 * DAY, "s.data ->> 'reason' = 'hacked'"),
@@ -139,25 +147,31 @@ NESTED: dict[str, str] = {
         WHERE s.kind = 'post' AND s.age < {DAY} AND jsonb_typeof(s.data -> 'domains') = 'array' GROUP BY 1, 2) x
         ORDER BY account_id, n DESC, value""",
     "mutual_contact_days_30d": f"""SELECT account_id, max(days) AS value FROM (
-        SELECT s.account_id, s.data -> 'target' ->> 'person' AS target, count(DISTINCT (s.occurred_at AT TIME ZONE 'UTC')::date)
+        SELECT s.account_id, s.data -> 'target' ->> 'person' AS target,
+          count(DISTINCT (s.occurred_at AT TIME ZONE 'UTC')::date)
                FILTER (WHERE {number("replies")} > 0) AS days
         FROM s WHERE s.kind = 'message' AND s.age < {30 * DAY} AND s.data ? 'target' GROUP BY 1, 2) x GROUP BY 1""",
-    "age_reporters_linked_share": f"""SELECT account_id, (max(n) FILTER (WHERE grp IS NOT NULL))::numeric / sum(n) AS value FROM (
+    "age_reporters_linked_share": f"""
+        SELECT account_id, (max(n) FILTER (WHERE grp IS NOT NULL))::numeric / sum(n) AS value FROM (
         SELECT s.account_id, s.data ->> 'linked_group' AS grp, count(*) AS n
-        FROM s WHERE s.kind = 'age_report' AND s.data ->> 'by' = 'user' AND s.age < {30 * DAY} GROUP BY 1, 2) x GROUP BY 1""",
+        FROM s WHERE s.kind = 'age_report' AND s.data ->> 'by' = 'user' AND s.age < {30 * DAY} GROUP BY 1,
+          2) x GROUP BY 1""",
 }
 
 LINKS = f"""
 WITH mine AS (SELECT account_id, kind, digest FROM risk_link WHERE account_id = ANY (%(accounts)s::uuid[])
               AND cut_at IS NULL AND kind IN ('device', 'payment', 'payout', 'phone', 'ip24')),
 peers AS (
-  SELECT m.account_id, m.kind, m.digest, n.peer, n.last_at, count(*) OVER (PARTITION BY m.account_id, m.kind, m.digest) AS crowd
+  SELECT m.account_id, m.kind, m.digest, n.peer, n.last_at, count(*) OVER (PARTITION BY m.account_id, m.kind,
+    m.digest) AS crowd
   FROM mine m CROSS JOIN LATERAL (
     SELECT l.account_id AS peer, l.last_at FROM risk_link l
     WHERE l.kind = m.kind AND l.digest = m.digest AND l.cut_at IS NULL ORDER BY l.last_at DESC LIMIT {HUB}) n),
 known AS (
-  SELECT p.*, a.first_seen_at, coalesce(nullif(a.attributes ->> 'created_on', '')::timestamptz, a.first_seen_at) AS since,
-    (SELECT count(*) FROM risk_signal c WHERE p.kind IN ('device', 'payment') AND c.account_id = p.peer AND c.kind = 'claim'
+  SELECT p.*, a.first_seen_at, coalesce(nullif(a.attributes ->> 'created_on', '')::timestamptz,
+    a.first_seen_at) AS since,
+    (SELECT count(*) FROM risk_signal c WHERE p.kind IN ('device', 'payment') AND c.account_id = p.peer
+      AND c.kind = 'claim'
        AND c.occurred_at > %(as_of)s::timestamptz - interval '7 days') AS claims_7d,
     (SELECT count(*) FROM risk_signal c WHERE p.kind = 'payment' AND c.account_id = p.peer AND c.kind = 'claim'
        AND c.occurred_at > %(as_of)s::timestamptz - interval '30 days') AS claims_30d
@@ -224,12 +238,14 @@ cycles AS (SELECT start AS account_id, min(depth) AS size FROM walk WHERE at = g
 referred AS (
   SELECT me.id AS account_id, s.account_id AS who, min(s.occurred_at) AS at FROM risk_account me
   JOIN risk_signal s ON s.kind = 'claim' AND s.data ->> 'referrer' = me.external_id
-    AND s.occurred_at > %(as_of)s::timestamptz - interval '7 days' AND s.occurred_at <= %(as_of)s::timestamptz + interval '5 minutes'
+    AND s.occurred_at > %(as_of)s::timestamptz - interval '7 days'
+      AND s.occurred_at <= %(as_of)s::timestamptz + interval '5 minutes'
   JOIN risk_account them ON them.id = s.account_id AND them.platform = me.platform
   WHERE me.id = ANY (%(accounts)s::uuid[]) GROUP BY 1, 2),
 fans AS (
   SELECT account_id, count(*) AS fanout,
-    avg((EXISTS (SELECT 1 FROM risk_signal s WHERE s.account_id = r.who AND s.occurred_at > r.at + interval '3 days'))::int)
+    avg((EXISTS (SELECT 1 FROM risk_signal s WHERE s.account_id = r.who
+      AND s.occurred_at > r.at + interval '3 days'))::int)
       FILTER (WHERE r.at < %(as_of)s::timestamptz - interval '3 days') AS active
   FROM referred r GROUP BY account_id)
 SELECT coalesce(c.account_id, f.account_id), c.size AS referral_cycle_size_30d, f.fanout AS referral_fanout_7d,
@@ -239,7 +255,8 @@ FROM cycles c FULL JOIN fans f ON f.account_id = c.account_id"""
 STANDINGS = """
 SELECT account_id,
   sum(strikes) FILTER (WHERE strikes_until > %(as_of)s::timestamptz)::int AS strikes_active,
-  sum(strikes) FILTER (WHERE strikes_until > %(as_of)s::timestamptz AND risk_type = 'bullying')::int AS strikes_active_bullying,
+  sum(strikes) FILTER (WHERE strikes_until > %(as_of)s::timestamptz
+    AND risk_type = 'bullying')::int AS strikes_active_bullying,
   count(*) FILTER (WHERE strikes > 0 AND risk_type = 'live_room' AND at > %(as_of)s::timestamptz - interval '180 days')
     AS live_strikes_180d
 FROM risk_standing WHERE account_id = ANY (%(accounts)s::uuid[]) AND lifted_at IS NULL AND at <= %(as_of)s::timestamptz
@@ -274,7 +291,8 @@ def of_signals(feature: FeatureDef) -> bool:
 
 @cache
 def signals_sql(names: frozenset[str]) -> tuple[str, tuple[str, ...]]:
-    """The statement that gives these features of a batch of accounts from their signals, and the names of its columns."""
+    """The statement that gives these features of a batch of accounts from their signals, and the names of its
+    columns."""
     flat = sorted(name for name in names if of_signals(FEATURES[name]) and name not in NESTED)
     nested = sorted(name for name in names if name in NESTED)
     columns = "".join(f",\n  {SPECIAL.get(name) or generic(FEATURES[name])} AS {name}" for name in flat)

@@ -47,7 +47,10 @@ def hold(texts: Sequence[str], values: Mapping[str, Any], lists: Lists | None = 
 
 
 def frame_of(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> pl.DataFrame:
-    """A batch of accounts as columns: one row each with all the names, texts cut to 256 characters, what is missing null."""
+    """A batch of accounts as columns.
+
+    One row each with all the names, texts cut to 256 characters, what is missing null.
+    """
     columns = [
         pl.Series(name, [row[name] for row in rows], dtype=DTYPES.get(kind), strict=False)
         for name, kind in types.items()
@@ -100,7 +103,7 @@ class _Writer:
 
     def kind(self, node: exp.Expression | None) -> str:
         """The kind of a node that check() has passed."""
-        node = node.unnest() if node is not None else None
+        node = _bare(node)
         if isinstance(node, exp.Column):
             return self.kinds[node.name]
         if isinstance(node, exp.Literal):
@@ -202,6 +205,11 @@ class _Writer:
 
     def contains(self, node: exp.Expression, wanted: str) -> pl.Expr:
         return self.write(node.this, LIST).list.contains(self.write(node.expression, TEXT))
+
+
+def _bare(node: Any) -> Any:
+    """A node without the brackets around it."""
+    return node.unnest() if node is not None else None
 
 
 def _value(node: exp.Expression) -> Any:

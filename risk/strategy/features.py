@@ -1,6 +1,7 @@
 """Which features are there? The registry: each declared once, with type, source, aggregate, window and data class.
 
-A feature that nothing was told about is null, never zero. One that our signals cannot give may be *pushed*: an attribute
+A feature that nothing was told about is null, never zero. One that our signals cannot give may be *pushed*: an
+attribute
 of that name is used where the computed value is null and the push is not older than the window.
 """
 

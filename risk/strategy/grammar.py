@@ -1,4 +1,7 @@
-"""Is this text a sound condition? SQL over named features through a whitelist of nodes, with types, limits and positions."""
+"""Is this text a sound condition?
+
+SQL over named features through a whitelist of nodes, with types, limits and positions.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import sqlglot
 from sqlglot import exp
@@ -71,7 +75,10 @@ class BadRule(ValueError):
 
 @dataclass(frozen=True)
 class Condition:
-    """A checked condition. `canonical` is its one spelling, `digest` the SHA-256 of that: the identity of the rule's body."""
+    """A checked condition. `canonical` is its one spelling, `digest` the SHA-256 of that.
+
+    The identity of the rule's body.
+    """
 
     text: str
     canonical: str
@@ -85,7 +92,8 @@ class Condition:
 def check(text: str, names: Mapping[str, str]) -> Condition:
     """The condition in this text over the given names (name → int, decimal, bool, text, list or any).
 
-    Raises `BadRule` with position and reason: unknown names or functions, other SQL, types that do not fit, or one of the
+    Raises `BadRule` with position and reason: unknown names or functions, other SQL, types that do not fit, or one
+    of the
     limits (4,000 characters, 200 nodes, 12 deep, 1,000 literals; patterns of 256 characters that run in linear time).
     """
     tree = _parsed(text)
@@ -114,7 +122,8 @@ def checked(text: str, names: tuple[tuple[str, str], ...]) -> Condition:
     return check(text, dict(names))
 
 
-# --- Parsing and limits -------------------------------------------------------------------------------------------------
+# --- Parsing and limits
+# -------------------------------------------------------------------------------------------------
 
 
 def _parsed(text: str) -> exp.Expression:
@@ -127,7 +136,7 @@ def _parsed(text: str) -> exp.Expression:
     if "\x00" in text:
         raise BadRule(text.index("\x00"), "a NUL character cannot stand in a condition")
     try:
-        tree = sqlglot.parse_one(text, into=exp.Condition)
+        tree: Any = sqlglot.parse_one(text, into=exp.Condition)
     except SqlglotError as error:
         raise BadRule(_place_of(error, text), _sentence_of(error)) from None
     except RecursionError:
@@ -138,7 +147,7 @@ def _parsed(text: str) -> exp.Expression:
             raise BadRule(_at(node), f"{_word_for(node)} cannot be used in a rule")
         if isinstance(node, exp.Column) and (node.table or node.args.get("join_mark")):
             raise BadRule(_at(node), f"write the feature's name alone, without “{node.table}.”")
-    return tree
+    return tree  # type: ignore[no-any-return]
 
 
 def _limits(tree: exp.Expression) -> None:
@@ -161,12 +170,12 @@ def _limits(tree: exp.Expression) -> None:
 
 
 def _place_of(error: SqlglotError, text: str) -> int:
-    found = (getattr(error, "errors", None) or [{}])[0]
+    found: dict[str, Any] = (getattr(error, "errors", None) or [{}])[0]
     if found.get("line") is None:
         return 0
     lines = text.split("\n")[: found["line"]]
     start = sum(len(line) + 1 for line in lines[:-1])
-    return max(0, min(len(text), start + found.get("col", 1) - len(found.get("highlight") or "")))
+    return int(max(0, min(len(text), start + found.get("col", 1) - len(found.get("highlight") or ""))))
 
 
 def _sentence_of(error: SqlglotError) -> str:
@@ -177,8 +186,8 @@ def _sentence_of(error: SqlglotError) -> str:
 
 def _at(node: exp.Expression) -> int:
     """Where a node stands in the text: its own mark, or the first one below it."""
-    starts = [below.meta["start"] for below in node.walk() if "start" in below.meta]
-    return min(starts, default=0)
+    starts = [int(below.meta["start"]) for below in node.walk() if "start" in below.meta]
+    return min(starts) if starts else 0
 
 
 def _word_for(node: exp.Expression) -> str:
@@ -189,7 +198,7 @@ def _word_for(node: exp.Expression) -> str:
     return node.sql(comments=False)[:40] if not isinstance(node, exp.Block) else "more than one statement"
 
 
-# --- Types --------------------------------------------------------------------------------------------------------------
+# --- Types -------------------------------------------------------------------------------------------------------
 
 
 def _kind(node: exp.Expression, names: Mapping[str, str]) -> str:

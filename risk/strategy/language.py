@@ -1,4 +1,7 @@
-"""What is the rule language? One text: checked by sqlglot (`grammar`), run by Polars on one account or a million (`engine`)."""
+"""What is the rule language?
+
+One text: checked by sqlglot (`grammar`), run by Polars on one account or a million (`engine`).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Is this pattern fit to be run on anybody's text? Linear time, ASCII, small; what depends on a Unicode version is refused."""
+"""Is this pattern fit to be run on anybody's text?
+
+Linear time, ASCII, small; what depends on a Unicode version is refused.
+"""
 
 from __future__ import annotations
 

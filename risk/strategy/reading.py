@@ -114,10 +114,10 @@ def lists(names: Iterable[str]) -> dict[str, list[str]]:
 def compute(
     account_ids: Collection[UUID], *, as_of: datetime, names: Collection[str] | None = None
 ) -> dict[UUID, dict[str, Any]]:
-    """The features of a batch of accounts at a time; what nobody told is None. At most five queries, whatever the number.
+    """The features of a batch of accounts at a time; what nobody told is None. Five queries, whatever the number.
 
-    A feature pushed by an upstream (an attribute of its name) is used where the computed one is None and the push is not
-    older than the feature's window.
+    A feature pushed by an upstream (an attribute of its name) is used where the computed one is None and the push is
+    not older than the feature's window.
     """
     wanted = frozenset(FEATURES if names is None else [name for name in names if name in FEATURES])
     told = _attributes(account_ids)

@@ -1,4 +1,7 @@
-"""Which signals are wrong, and where? One example of each kind of wrong, as text of a line, with the path it must name."""
+"""Which signals are wrong, and where?
+
+One example of each kind of wrong, as text of a line, with the path it must name.
+"""
 
 from __future__ import annotations
 

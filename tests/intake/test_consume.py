@@ -44,7 +44,9 @@ def waiting(client: Any, address: stream.Address) -> int:
     return int(client.xpending(address.stream, "reeve")["pending"])
 
 
-def test_it_takes_what_stands_on_the_stream_and_acknowledges_it(consumer: Any, client: Any, address: stream.Address) -> None:
+def test_it_takes_what_stands_on_the_stream_and_acknowledges_it(
+    consumer: Any, client: Any, address: stream.Address
+) -> None:
     for at in range(30):
         client.xadd(address.stream, {"signal": json.dumps(good(external_id=f"e{at}"))})
 
@@ -53,7 +55,9 @@ def test_it_takes_what_stands_on_the_stream_and_acknowledges_it(consumer: Any, c
     assert (Signal.objects.count(), consumer.accepted, waiting(client, address)) == (30, 30, 0)
 
 
-def test_it_sets_aside_what_is_no_signal_and_takes_the_rest(consumer: Any, client: Any, address: stream.Address) -> None:
+def test_it_sets_aside_what_is_no_signal_and_takes_the_rest(
+    consumer: Any, client: Any, address: stream.Address
+) -> None:
     for body in (json.dumps(good()), "no json", json.dumps(good(external_id="2", kind="sneeze"))):
         client.xadd(address.stream, {"signal": body})
     client.xadd(address.stream, {"a": "1", "b": "2"})

@@ -87,13 +87,26 @@ def test_it_seals_what_is_personal_and_keeps_what_rules_need(kinds: Any) -> None
 
 
 def test_no_personal_value_stands_in_a_row_or_in_the_log(kinds: Any) -> None:
-    secrets = [HANDLE, MAIL, "555 0101", "Ana Prado", "recebi 3 vezes", "reporter-9920", "48.1.2.3", "device-77", "Mozilla/5.0"]
+    secrets = [
+        HANDLE,
+        MAIL,
+        "555 0101",
+        "Ana Prado",
+        "recebi 3 vezes",
+        "reporter-9920",
+        "48.1.2.3",
+        "device-77",
+        "Mozilla/5.0",
+    ]
     take(
         [
             make_signal(
                 "user_report", account="a",
                 attributes={"handle": HANDLE, "email": MAIL, "phone": "+1 202 555 0101", "real_name": "Ana Prado"},
-                data={"reason": "spam", "text": "recebi 3 vezes", "reporter": "reporter-9920", "user_agent": "Mozilla/5.0"},
+                data={
+                    "reason": "spam", "text": "recebi 3 vezes", "reporter": "reporter-9920",
+                    "user_agent": "Mozilla/5.0",
+                },
                 links=[("ip", "48.1.2.3"), ("device", "device-77"), ("email", MAIL)],
             )
         ],
@@ -110,7 +123,9 @@ def test_no_personal_value_stands_in_a_row_or_in_the_log(kinds: Any) -> None:
 
 
 def test_it_knows_a_crawler_by_its_name_without_keeping_the_name(kinds: Any) -> None:
-    for number, agent in enumerate(["Mozilla/5.0 (Windows NT 10.0) Firefox/140.0", "Googlebot/2.1 (+http://www.google.com/bot.html)"]):
+    for number, agent in enumerate(
+        ["Mozilla/5.0 (Windows NT 10.0) Firefox/140.0", "Googlebot/2.1 (+http://www.google.com/bot.html)"]
+    ):
         take([make_signal("profile_view", account=f"a{number}", data={"user_agent": agent})], kinds)
 
     known = [signal.data["user_agent"]["crawler"] for signal in Signal.objects.order_by("id")]
@@ -120,7 +135,9 @@ def test_it_knows_a_crawler_by_its_name_without_keeping_the_name(kinds: Any) -> 
 def test_it_lets_the_newest_attributes_win_whatever_comes_last(kinds: Any) -> None:
     old, new = NOON - timedelta(days=2), NOON - timedelta(days=1)
     take([make_signal(account="a", at=new, attributes={"followers_count": 9, "handle": "new.name"})], kinds)
-    take([make_signal(account="a", at=old, attributes={"followers_count": 1, "lang": "fr", "handle": "old.name"})], kinds)
+    take(
+        [make_signal(account="a", at=old, attributes={"followers_count": 1, "lang": "fr", "handle": "old.name"})], kinds
+    )
 
     account = Account.objects.get()
     assert (account.attributes["followers_count"], account.attributes["lang"], account.lang) == (9, "fr", "fr")
@@ -156,7 +173,12 @@ def test_it_has_everybody_up_the_chain_of_a_referral_scored_again(kinds: Any) ->
 
     take([make_signal("claim", account="d", data={"referrer": "c"})], kinds)
 
-    assert set(Account.objects.filter(stale_at__isnull=False).values_list("external_id", flat=True)) == {"a", "b", "c", "d"}
+    assert set(Account.objects.filter(stale_at__isnull=False).values_list("external_id", flat=True)) == {
+        "a",
+        "b",
+        "c",
+        "d",
+    }
 
 
 def test_it_writes_one_event_for_a_delivery(kinds: Any) -> None:
@@ -169,7 +191,9 @@ def test_it_writes_one_event_for_a_delivery(kinds: Any) -> None:
     assert (event.type, event.subjects) == ("signals.accepted", [f"batch:{Batch.objects.get().pk}"])
 
 
-def test_it_needs_no_more_statements_for_a_thousand_signals_than_for_ten(kinds: Any, django_assert_max_num_queries: Any) -> None:
+def test_it_needs_no_more_statements_for_a_thousand_signals_than_for_ten(
+    kinds: Any, django_assert_max_num_queries: Any
+) -> None:
     for count in (10, 1000):
         raw = [
             make_signal("login", account=f"q{at}", links=[("device", f"d{at % 7}")], attributes={"handle": f"h{at}"})

@@ -37,10 +37,11 @@ device = "dev"
 [ignore]
 columns = ["junk"]
 """
+NAMES = ("ref", "at", "who", "followers", "ok", "net", "secs", "dev", "junk")
 ROWS = [
-    {"ref": "1", "at": "2026-11-19 08:00:00", "who": "a", "followers": "12", "ok": "Y", "net": "mobile", "secs": "7", "dev": "d", "junk": ""},
-    {"ref": "2", "at": "2026-11-19 08:00:01", "who": "b", "followers": "", "ok": "N", "net": "", "secs": "", "dev": "", "junk": "x"},
-]  # fmt: skip
+    dict(zip(NAMES, ("1", "2026-11-19 08:00:00", "a", "12", "Y", "mobile", "7", "d", ""), strict=True)),
+    dict(zip(NAMES, ("2", "2026-11-19 08:00:01", "b", "", "N", "", "", "", "x"), strict=True)),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -100,8 +101,15 @@ def test_it_follows_a_map_over_csv(tmp_path: Path) -> None:
     assert load(file, map=write_map(tmp_path)) == ("accepted 2 duplicates 0 rejected 0", 0)
 
     first, second = Signal.objects.order_by("external_id")
-    assert (first.source, first.kind, first.occurred_at.isoformat()) == ("old-tool", "login", "2026-11-19T08:00:00+00:00")
-    assert (first.data, first.attributes) == ({"network": "mobile", "seconds": 7}, {"followers_count": 12, "verified": True})
+    assert (first.source, first.kind, first.occurred_at.isoformat()) == (
+        "old-tool",
+        "login",
+        "2026-11-19T08:00:00+00:00",
+    )
+    assert (first.data, first.attributes) == (
+        {"network": "mobile", "seconds": 7},
+        {"followers_count": 12, "verified": True},
+    )
     assert (second.data, second.attributes) == ({}, {"verified": False})
     assert Account.objects.get(external_id="a").links.get().kind == "device"
     assert not (tmp_path / "old-tool.csv.rejected.ndjson").exists()
@@ -110,7 +118,14 @@ def test_it_follows_a_map_over_csv(tmp_path: Path) -> None:
 def test_it_names_the_line_and_column_of_a_cell_that_does_not_fit(tmp_path: Path) -> None:
     file = tmp_path / "f.csv"
     bad = [ROWS[0] | {"ref": "3", "followers": "many"}, ROWS[0] | {"ref": "4", "at": "noonish"}]
-    text = "\n".join([",".join(ROWS[0]), *(",".join(row.values()) for row in [ROWS[0], *bad]), "1,2", ROWS[1]["ref"] + ',"x"y,,,,,,,'])
+    text = "\n".join(
+        [
+            ",".join(ROWS[0]),
+            *(",".join(row.values()) for row in [ROWS[0], *bad]),
+            "1,2",
+            ROWS[1]["ref"] + ',"x"y,,,,,,,',
+        ]
+    )
     file.write_text(text)
 
     assert load(file, map=write_map(tmp_path)) == ("accepted 1 duplicates 0 rejected 4", 1)
@@ -147,7 +162,9 @@ def test_a_line_without_an_id_is_named_by_its_own_digest(tmp_path: Path) -> None
 
 def test_the_source_is_what_the_line_says_and_only_else_the_option(tmp_path: Path) -> None:
     file = tmp_path / "day-one.ndjson"
-    file.write_text("\n".join(json.dumps(good(external_id=str(at), source=source)) for at, source in enumerate(["said", ...])))
+    file.write_text(
+        "\n".join(json.dumps(good(external_id=str(at), source=source)) for at, source in enumerate(["said", ...]))
+    )
 
     assert load(file) == ("accepted 1 duplicates 0 rejected 1", 1)
     assert load(file, source="option") == ("accepted 1 duplicates 1 rejected 0", 0)

@@ -13,7 +13,16 @@ NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 PLAN = Plan(severity=60, review=50)
 
 
-def hit(key: str, group: str, points: int, *, half: float | None = None, floor: int | None = None, ago: float = 0, holds: bool = True) -> Hit:
+def hit(
+    key: str,
+    group: str,
+    points: int,
+    *,
+    half: float | None = None,
+    floor: int | None = None,
+    ago: float = 0,
+    holds: bool = True,
+) -> Hit:
     return Hit(Points(key, group, points, half, floor), NOW - timedelta(days=ago), holds)
 
 
@@ -37,7 +46,10 @@ def test_it_leaves_trust_out_where_the_version_says_so() -> None:
 
 
 def test_it_fades_by_half_after_each_half_life_once_a_rule_does_not_hold() -> None:
-    fading = [hit("a", "velocity", 30, half=1, ago=1, holds=False), hit("b", "content", 20, half=14, ago=28, holds=False)]
+    fading = [
+        hit("a", "velocity", 30, half=1, ago=1, holds=False),
+        hit("b", "content", 20, half=14, ago=28, holds=False),
+    ]
 
     result = score(PLAN, fading, now=NOW)
 
@@ -68,7 +80,14 @@ def test_it_says_what_the_score_were_without_one_rule() -> None:
 
 
 def test_it_names_the_bands_by_the_types_own_review_line() -> None:
-    assert [band(points, 30) for points in (24, 25, 30, 69, 70, 85)] == ["low", "watch", "review", "review", "high", "critical"]
+    assert [band(points, 30) for points in (24, 25, 30, 69, 70, 85)] == [
+        "low",
+        "watch",
+        "review",
+        "review",
+        "high",
+        "critical",
+    ]
     assert band(45, 50) == "watch"
 
 
@@ -91,8 +110,8 @@ GROUPS = ("identity", "graph", "content", "trust")
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(GROUPS), st.integers(-50, 50), st.none() | st.floats(0.01, 200), st.none() | st.integers(0, 100),
-            st.floats(0, 400), st.booleans(),
+            st.sampled_from(GROUPS), st.integers(-50, 50), st.none() | st.floats(0.01, 200),
+            st.none() | st.integers(0, 100), st.floats(0, 400), st.booleans(),
         ),
         max_size=15,
     ),

@@ -14,14 +14,24 @@ from risk.scoring import actions, reading
 from risk.strategy import actions as strategy
 from tests.make import NOON, make_signal
 
-ROBOT = {"default_profile_image": True, "followers_count": 3, "posts_count": 900, "likes_given_count": 1, "following_count": 4}
+ROBOT = {
+    "default_profile_image": True,
+    "followers_count": 3,
+    "posts_count": 900,
+    "likes_given_count": 1,
+    "following_count": 4,
+}
 
 
 @pytest.fixture
 def told(system: Any) -> Any:
     strategy.ship(by=system, now=NOON)
     raw = [
-        make_signal(account="robot", attributes={**ROBOT, "handle": "real.robot.9000", "birth_date": "2016-01-01"}, links=[("device", "d")]),
+        make_signal(
+            account="robot",
+            attributes={**ROBOT, "handle": "real.robot.9000", "birth_date": "2016-01-01"},
+            links=[("device", "d")],
+        ),
         make_signal("login", account="friend", attributes={"followers_count": 900}, links=[("device", "d")]),
         make_signal("post", account="robot", scores=[{"risk_type": "spam", "score": 91, "model": "spamnet-4"}]),
     ]
@@ -45,7 +55,13 @@ def test_the_card_shows_scores_with_reasons_that_add_up(told: Any, client_of: An
     card = client_of(ada).get("/api/v1/accounts/main/robot").json()
 
     ours, verdict = (next(one for one in card["scores"] if ("model" in one) == pushed) for pushed in (False, True))
-    assert (ours["risk_type"], ours["raw"], ours["score"], ours["band"], ours["calibrated"]) == ("fake_account", 70, 70, "high", None)
+    assert (ours["risk_type"], ours["raw"], ours["score"], ours["band"], ours["calibrated"]) == (
+        "fake_account",
+        70,
+        70,
+        "high",
+        None,
+    )
     assert ours["strategy"] == "fake_account v1"
     assert sum(reason["points"] for reason in ours["reasons"]) == ours["raw"]
     assert {"rule", "title", "group", "points", "detail"} <= set(ours["reasons"][0])
@@ -70,7 +86,12 @@ def test_the_lane_of_minors_does_not_exist_for_others(told: Any, client_of: Any,
 def test_accounts_come_by_score_page_by_page_without_gaps_or_doubles(
     told: Any, client_of: Any, ada: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    intake.ingest([make_signal(account=f"n{at}", attributes={"followers_count": at * 10}) for at in range(12)], by=told, now=NOON, door="api")
+    intake.ingest(
+        [make_signal(account=f"n{at}", attributes={"followers_count": at * 10}) for at in range(12)],
+        by=told,
+        now=NOON,
+        door="api",
+    )
     actions.score_stale(now=NOON)
     monkeypatch.setattr(reading, "PAGE", 5)
     client, seen, mark = client_of(ada), [], ""
@@ -92,7 +113,9 @@ def test_accounts_can_be_asked_from_a_score_on(told: Any, client_of: Any, ada: A
 
 
 @pytest.mark.parametrize("query", ["min_score=x", "min_score=101", "min_score=-1", "cursor=rubbish", "platform=%00"])
-def test_a_parameter_that_makes_no_sense_is_refused_in_a_sentence(told: Any, client_of: Any, ada: Any, query: str) -> None:
+def test_a_parameter_that_makes_no_sense_is_refused_in_a_sentence(
+    told: Any, client_of: Any, ada: Any, query: str
+) -> None:
     answer = client_of(ada).get(f"/api/v1/accounts?{query}")
 
     assert answer.status_code == 400
@@ -113,7 +136,9 @@ def test_looking_at_an_account_is_written_once_in_five_minutes(told: Any, client
     assert AuditEvent.objects.filter(type="account.viewed", by=f"user:{ada.pk}").count() == 1
 
 
-def test_the_card_takes_a_bounded_number_of_queries(told: Any, client_of: Any, ada: Any, django_assert_max_num_queries: Any) -> None:
+def test_the_card_takes_a_bounded_number_of_queries(
+    told: Any, client_of: Any, ada: Any, django_assert_max_num_queries: Any
+) -> None:
     client = client_of(ada)
     client.get("/api/v1/accounts/main/robot")
     with django_assert_max_num_queries(16):

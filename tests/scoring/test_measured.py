@@ -52,7 +52,12 @@ def precision_at_the_top(points: dict[str, int], labels: dict[str, int], share: 
     ("observed", "expected"), [("2017-12-03T00:00:00Z", (0.900, 0.946)), ("2026-11-20T00:00:00Z", (0.864, 0.944))]
 )
 def test_it_ranks_bots_above_humans(
-    system: Any, labels: dict[str, int], tmp_path: Path, observed: str, expected: tuple[float, float], capsys: pytest.CaptureFixture[str]
+    system: Any,
+    labels: dict[str, int],
+    tmp_path: Path,
+    observed: str,
+    expected: tuple[float, float],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     strategy.ship(by=system, now=NOON)
     told = tmp_path / "map.toml"
@@ -68,7 +73,10 @@ def test_it_ranks_bots_above_humans(
     points = dict(found.values_list("account__external_id", "raw"))
     area, precision = auc(points, labels), precision_at_the_top(points, labels, 0.05)
     with capsys.disabled():
-        print(f"\n  observed {observed[:10]}: {out.getvalue().strip()}; AUC {area:.3f}, precision in the top 5 % {precision:.3f}")
+        print(
+            f"\n  observed {observed[:10]}: {out.getvalue().strip()}; "
+            f"AUC {area:.3f}, precision in the top 5 % {precision:.3f}"
+        )
 
     assert out.getvalue().strip().endswith("rejected 0")
     assert len(points) == len(labels)

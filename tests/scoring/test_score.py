@@ -17,7 +17,13 @@ from risk.scoring.models import Score
 from risk.strategy import actions as strategy
 from tests.make import NOON, make_signal
 
-ROBOT = {"default_profile_image": True, "followers_count": 3, "posts_count": 900, "likes_given_count": 1, "following_count": 4}
+ROBOT = {
+    "default_profile_image": True,
+    "followers_count": 3,
+    "posts_count": 900,
+    "likes_given_count": 1,
+    "following_count": 4,
+}
 
 
 @pytest.fixture
@@ -87,7 +93,11 @@ def test_it_scores_an_account_that_is_told_and_harmless_at_nothing(shipped: Any)
 def test_it_replaces_the_latest_and_keeps_the_one_before(shipped: Any) -> None:
     tell(make_signal(account="a", attributes=ROBOT), by=shipped)
     actions.score_stale(now=NOON)
-    tell(make_signal(account="a", at=NOON + timedelta(hours=1), attributes={"default_profile_image": False}), by=shipped, now=NOON + timedelta(hours=1))
+    tell(
+        make_signal(account="a", at=NOON + timedelta(hours=1), attributes={"default_profile_image": False}),
+        by=shipped,
+        now=NOON + timedelta(hours=1),
+    )
     actions.score_stale(now=NOON + timedelta(hours=1))
 
     assert list(Score.objects.order_by("id").values_list("raw", "latest")) == [(70, False), (50, True)]
@@ -116,13 +126,21 @@ def test_a_score_is_handed_out_once_and_again_only_when_it_is_news(shipped: Any)
     with transaction.atomic():
         assert actions.take(now=NOON) == []
 
-    tell(make_signal(account="a", at=NOON + timedelta(minutes=2), attributes={"followers_count": 60}), by=shipped, now=NOON + timedelta(minutes=2))
+    tell(
+        make_signal(account="a", at=NOON + timedelta(minutes=2), attributes={"followers_count": 60}),
+        by=shipped,
+        now=NOON + timedelta(minutes=2),
+    )
     actions.score_stale(now=NOON + timedelta(minutes=2))
     assert latest("fake_account").raw < 70
     with transaction.atomic():
         assert actions.take(now=NOON) == []  # fewer points are no news
 
-    tell(make_signal(account="a", at=NOON + timedelta(minutes=3), attributes={"email": "x@mailbin.example"}), by=shipped, now=NOON + timedelta(minutes=3))
+    tell(
+        make_signal(account="a", at=NOON + timedelta(minutes=3), attributes={"email": "x@mailbin.example"}),
+        by=shipped,
+        now=NOON + timedelta(minutes=3),
+    )
     actions.score_stale(now=NOON + timedelta(minutes=3))
     with transaction.atomic():
         assert len(actions.take(now=NOON)) == 1
@@ -130,10 +148,16 @@ def test_a_score_is_handed_out_once_and_again_only_when_it_is_news(shipped: Any)
 
 def test_a_verdict_made_elsewhere_stands_beside_ours_and_opens_from_eighty(shipped: Any) -> None:
     for points, model in ((71, "spamnet-4"), (80, "spamnet-5")):
-        tell(make_signal("post", account="a", scores=[{"risk_type": "spam", "score": points, "model": model}]), by=shipped)
+        tell(
+            make_signal("post", account="a", scores=[{"risk_type": "spam", "score": points, "model": model}]),
+            by=shipped,
+        )
     actions.score_stale(now=NOON)
 
-    verdicts = {one.model: (one.raw, one.opens, one.version_id) for one in Score.objects.filter(risk_type="spam").exclude(model="")}
+    verdicts = {
+        one.model: (one.raw, one.opens, one.version_id)
+        for one in Score.objects.filter(risk_type="spam").exclude(model="")
+    }
     assert verdicts == {"spamnet-4": (71, False, None), "spamnet-5": (80, True, None)}
     with transaction.atomic():
         assert [one.model for one in actions.take(now=NOON)] == ["spamnet-5"]
@@ -155,7 +179,9 @@ def test_an_age_score_is_never_urgent_and_reads_only_its_own_features(shipped: A
     assert "declared_age" not in latest("fake_account").snapshot
 
 
-def test_it_needs_no_more_statements_for_a_hundred_accounts_than_for_two(shipped: Any, django_assert_max_num_queries: Any) -> None:
+def test_it_needs_no_more_statements_for_a_hundred_accounts_than_for_two(
+    shipped: Any, django_assert_max_num_queries: Any
+) -> None:
     for count in (2, 100):
         tell(*[make_signal(account=f"q{count}-{at}", attributes=ROBOT) for at in range(count)], by=shipped)
         with django_assert_max_num_queries(24):

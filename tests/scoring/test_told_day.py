@@ -1,4 +1,7 @@
-"""Do the shipped rules say what the stories say? Each told account, and 400 draws of each archetype, down the real road."""
+"""Do the shipped rules say what the stories say?
+
+Each told account, and 400 draws of each archetype, down the real road.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ TOLD = [
 
 # 400 accounts of each archetype, all from one stream with seed 7, as the ranges were measured.
 _RNG = random.Random(7)
-DRAWN = [(row, [{"min_age": 13, **day_cast.draw(row["features"], _RNG)} for _ in range(400)]) for row in day_data.archetypes()]
+DRAWN = [
+    (row, [{"min_age": 13, **day_cast.draw(row["features"], _RNG)} for _ in range(400)])
+    for row in day_data.archetypes()
+]
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""How do signals get in from a file? `manage.py load FILE [--map MAP.toml] [--source NAME]`, in batches, with rejects by line."""
+"""How do signals get in from a file?
+
+`manage.py load FILE [--map MAP.toml] [--source NAME]`, in batches, with rejects by line.
+"""
 
 from __future__ import annotations
 
