@@ -116,10 +116,10 @@ def _take(hours: Counter[int], allowed: Iterable[int], rng: random.Random) -> in
 
 
 def _in_hour(hour: int, clock: Clock, rng: random.Random) -> datetime:
-    """A moment of the hour out of six, so that what arrives is taken in batches; the last hour ends early."""
-    place = rng.randrange(5 if hour == 15 else 6)
+    """A moment of the hour out of five, so that what arrives is taken in batches; the last hour ends early."""
+    place = rng.randrange(4 if hour == 15 else 5)
     jitter = (hour * 37 + place * 101) % 500
-    return clock.at(f"{hour:02}:00") + place * 10 * MINUTE + jitter * SECOND
+    return clock.at(f"{hour:02}:00") + place * 12 * MINUTE + jitter * SECOND
 
 
 # --- What the stories say ------------------------------------------------------------
@@ -172,15 +172,18 @@ class Diary:
         todo = sorted(drawn, key=lambda one: (urgent.get(one.type, 2), one.opened))
         decided = [one for one in todo if one.fate == "decided"]
         late = [one for one in decided if one.type == "spam" and one.outcome == "warn"][-3:]
-        again = {one.id for one in self.rng.sample([one for one in decided if one not in late], k=40)
-                 if one.outcome != "ban" and one.type != "live_room"}  # fmt: skip
-        again = set(sorted(again)[: counts()["undone_in_time"]])
+        meanwhile = self._while_away(decided)
+        pool = [one for one in decided if one.outcome != "ban" and one.type != "live_room"]
+        pool = [one for one in pool if one not in meanwhile and one not in late]
+        again = {one.id for one in self.rng.sample(pool, k=counts()["undone_in_time"])}
         for one in todo:
             if one.fate == "ends soon":
                 at = self.clock.ready_at + 40 * SECOND - timedelta(days=one.days)
                 acts.append(self._decide(one, "ines", at, {}))
             elif one in late:
                 acts += self._conclude(one, not_before=self.clock.at("15:40"), until="15:52")
+            elif one in meanwhile:
+                acts += self._conclude(one, not_before=self.clock.at("13:10"))
             elif one.fate in ("decided", "pending"):
                 acts += self._conclude(one, again=one.id in again)
             elif one.fate == "awaiting":
@@ -188,6 +191,13 @@ class Diary:
             elif one.fate == "escalated":
                 acts.append(self._brief(one, "escalate", self.clock.at("12:15"), texts()["notes"]["escalate"]))
         return acts + list(self._skips(drawn)) + list(self._jonas(drawn))
+
+    def _while_away(self, decided: list[Flagged]) -> list[Flagged]:
+        """What people decide while the platform is away, so that its effects wait."""
+        noon = self.clock.at("10:30"), self.clock.at("13:00")
+        waits = ("warn", "label", "limit_reach", "restrict", "suspend")
+        found = [one for one in decided if one.outcome in waits and one.type != "live_room"]
+        return [one for one in found if one.opened and noon[0] < one.opened < noon[1]][:17]
 
     def _conclude(
         self, one: Flagged, *, not_before: datetime | None = None, until: str = LAST_DECISION, again: bool = False

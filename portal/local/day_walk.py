@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import json
-import logging
-import time
+import socket
 import urllib.request
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -33,9 +33,7 @@ from .day_data import Flagged
 from .day_plan import CLAIMS, Act, Plan
 from .day_signals import signals_of
 
-log = logging.getLogger(__name__)
 SECOND = timedelta(seconds=1)
-AWAY_SECONDS = 2.0  # how long the platform really refuses connections while half an hour is told
 STRIKE_POLICY = {"strikes_active": "SPM-1.1", "strikes_active_bullying": "BUL-1.1", "live_strikes_180d": "LIV-1.1"}
 STRIKE_TYPE = {"strikes_active": "spam", "strikes_active_bullying": "bullying", "live_strikes_180d": "live_room"}
 
@@ -52,7 +50,7 @@ class Walk:
         self.to_come: list[tuple[datetime, int, Callable[[datetime], object]]] = []
         self.order = itertools.count()
         self.keys = itertools.count(1)
-        self.away_until = 0.0
+        self.back_at = plan.clock.at("00:00")
 
     def tell(self) -> None:
         """Everything, from the first signal to the moment of READY.
@@ -62,7 +60,7 @@ class Walk:
         with connection.cursor() as cursor:
             cursor.execute("SET synchronous_commit TO off")
         for at, cast in _by_time(self.plan.cast):
-            self.later(at, lambda now, cast=cast: self.arrive(cast, now))
+            self.later(at, functools.partial(self.arrive, cast))
         for act in self.plan.acts:
             self.schedule(act)
         for hour in range(1, 11):
@@ -182,8 +180,9 @@ class Walk:
         """Carry out what is due; what must be tried again comes up at its time."""
         enforcement.drain(account, now=now)
         head = Enforcement.objects.filter(account=account, status=Enforcement.Status.RETRYING).order_by("seq").first()
-        if head is not None:
-            self.later(max(head.next_attempt_at, now + SECOND), lambda at: self.drain(account, at))
+        if head is not None:  # while the platform is away the open breaker keeps it
+            back = self.back_at + next(self.order) % 37 * SECOND
+            self.later(max(head.next_attempt_at, now + SECOND, back), lambda at: self.drain(account, at))
 
     def do_undo(self, act: Act, now: datetime) -> None:
         decisions.undo(self.standing_of(act, Decision.Status.HELD), by=self.users[act.who], now=now)
@@ -254,18 +253,17 @@ class Walk:
         _tell_platform("/v1/faults", act.told["faults"])
 
     def do_away(self, act: Act, now: datetime) -> None:
-        """It refuses connections; half an hour of the day passes in seconds, and everybody goes on deciding."""
-        _tell_platform("/v1/faults", {"away_s": AWAY_SECONDS})
-        self.away_until = time.monotonic() + AWAY_SECONDS
+        """The other end refuses connections: our calls go to a port where nobody listens."""
+        self.nowhere = socket.socket()
+        self.nowhere.bind(("127.0.0.1", 0))
+        self.home = settings.PLATFORM_URL, settings.ENFORCEMENT_HOSTS
+        host = f"127.0.0.1:{self.nowhere.getsockname()[1]}"
+        settings.PLATFORM_URL, settings.ENFORCEMENT_HOSTS = f"http://{host}", [host]
+        self.back_at = max(other.at for other in self.plan.acts if other.do == "back") + SECOND
 
     def do_back(self, act: Act, now: datetime) -> None:
-        time.sleep(max(0.0, self.away_until - time.monotonic()))
-        for _ in range(100):
-            try:
-                _tell_platform("/v1/faults", {})
-                return
-            except OSError:
-                time.sleep(0.05)
+        settings.PLATFORM_URL, settings.ENFORCEMENT_HOSTS = self.home
+        self.nowhere.close()
 
     # -- whose
 
