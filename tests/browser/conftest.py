@@ -125,7 +125,7 @@ def visit(chromium: Any, served: tuple[str, World], django_db_blocker: Any) -> I
 
 
 def signed_in(url: str, name: str) -> dict[str, Any]:
-    """The cookie of a session, so that not every test waits for a slow password hash; the door itself has its own test."""
+    """The cookie of a session, so that no test waits for a slow password hash; the door has a test of its own."""
     from django.conf import settings
     from django.test import Client
 

@@ -183,6 +183,7 @@ def _score(account: Any, risk_type: str, shown: int, *, now: datetime, reasons: 
         if shown >= 25
         else "low"
     )
+    score.snapshot = {}
     score.save()
     if reasons:
         Reason.objects.filter(score=score).delete()
