@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from django.core.exceptions import PermissionDenied
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -117,7 +118,13 @@ def approval(request: Request, pk: str) -> Response:
     told.is_valid(raise_exception=True)
     verb = actions.approve if told.validated_data["verdict"] == "approve" else actions.decline
     reason = told.validated_data.get("reason") or ""
-    return Response(_out(verb(_seen(request, pk), by=who(request), now=timezone.now(), reason=reason)))
+    decision = _seen(request, pk)
+    # Its author hears "not your own" (409); whoever else may not approve hears which permission is missing (403).
+    if decision.made_by_id != who(request).pk and not who(request).may(Permission.DECISION_APPROVE):
+        raise PermissionDenied(
+            f"This needs the permission {Permission.DECISION_APPROVE}, which this key does not have."
+        )
+    return Response(_out(verb(decision, by=who(request), now=timezone.now(), reason=reason)))
 
 
 @extend_schema(
