@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 from django.conf import settings
@@ -108,83 +109,87 @@ def drain(account_id: UUID, *, now: datetime | None = None) -> int:
 
     `now` is a told time (the seed); otherwise the database's clock counts. Leases are always by the database's clock.
     """
-    calls, by, end = 0, User.objects.service("system"), time.monotonic() + DRAIN_FOR
-    while time.monotonic() < end and (sent := _claim(account_id, by=by, now=now)) is not None:
+    calls, end = 0, time.monotonic() + DRAIN_FOR
+    while time.monotonic() < end and (sent := _claim(account_id, now=now)) is not None:
         started = time.monotonic()
         answer = connector.carry_out(sent.description, sent.call, clock=sent.clock)
         took = time.monotonic() - started
         metrics.CALL_SECONDS.labels(sent.row.backend_id).observe(took)
         metrics.ATTEMPTS.labels(sent.row.backend_id, str(answer.meaning)).inc()
-        _settle(sent.row, answer, by=by, now=now, at=now or sent.clock + timedelta(seconds=took))
+        _settle(sent, answer, now=now, at=now or sent.clock + timedelta(seconds=took))
         calls += 1
     return calls
 
 
 class _Sent:
-    """An action under our lease, with what there is to say about it."""
+    """An action under our lease, with what there is to say about it; read by `head_of`."""
 
-    def __init__(self, row: Enforcement, clock: datetime, at: datetime) -> None:
-        self.row, self.clock = row, clock
+    def __init__(self, row: Any, at: datetime) -> None:
+        self.row: Enforcement = row
+        self.by: str = _name_of_system(row)
+        self.clock: datetime = row.clock
+        self.probe: bool = row.open_until is not None
         self.description = connector.descriptions()[row.backend_id]
         first = row.first_sent_at or at
         self.call = Call(
-            id=str(row.pk), seq=row.seq, platform=row.account.platform, account=row.account.external_id, kind=row.kind,
+            id=str(row.pk), seq=row.seq, platform=row.platform, account=row.external_id, kind=row.kind,
             until=row.until, scope=row.scope, policy=row.policy, reason_code=row.reason_code,
             repeat=row.attempts > 1, forgotten=at - first > schedule.GIVE_UP,
         )  # fmt: skip
 
 
 @transaction.atomic
-def _claim(account_id: UUID, *, by: User, now: datetime | None) -> _Sent | None:
+def _claim(account_id: UUID, *, now: datetime | None) -> _Sent | None:
     """Take the account's head action under a lease, if it is due and its backend may be called; counted before sent."""
-    row = Enforcement.objects.head_of(account_id).with_clock().select_for_update(of=("self",)).first()
+    row: Any = Enforcement.objects.head_of(account_id)
     if row is None or row.status not in (Enforcement.Status.QUEUED, Enforcement.Status.RETRYING):
         return None
-    clock: datetime = row.clock  # type: ignore[attr-defined]
-    at = now or clock
-    if row.next_attempt_at > at or not _may_call(row, clock=clock):
+    at: datetime = now or row.clock
+    if row.next_attempt_at > at or not _may_call(row):
         return None
     lease = {
         "attempts": row.attempts + 1,
         "first_sent_at": row.first_sent_at or at,
         "lease_token": uuid4(),
-        "lease_until": clock + timedelta(seconds=settings.ENFORCEMENT_LEASE_SECONDS),
+        "lease_until": row.clock + timedelta(seconds=settings.ENFORCEMENT_LEASE_SECONDS),
     }
     if not Enforcement.objects.move(row, Enforcement.Status.IN_FLIGHT, **lease):
         return None
     for name, value in lease.items():
         setattr(row, name, value)
     Attempt.objects.create(enforcement=row, number=row.attempts, at=at)
-    record(Event.ENFORCEMENT_ATTEMPTED, by=by, of=row, also=_also(row), now=now, attempt=row.attempts, **_facts(row))
-    return _Sent(row, clock, at)
+    sent = _Sent(row, at)
+    facts = _facts(row) | {"attempt": row.attempts}
+    record(Event.ENFORCEMENT_ATTEMPTED, by=sent.by, of=row, also=_also(row), now=now, **facts)
+    return sent
 
 
-def _may_call(row: Enforcement, *, clock: datetime) -> bool:
+def _may_call(row: Any) -> bool:
     """Not paused, not full; and while the breaker is open one probe per rest. Waiting costs no attempt."""
-    backend, under_way = row.backend, row.under_way  # type: ignore[attr-defined]
-    if backend.paused_at is not None or under_way >= connector.descriptions()[backend.name].at_once:
+    if row.paused_at is not None or row.under_way >= connector.descriptions()[row.backend_id].at_once:
         return False
-    if backend.open_until is None:
+    if row.open_until is None:
         return True
-    if backend.open_until > clock:
+    if row.open_until > row.clock:
         return False
-    mine = Backend.objects.filter(pk=backend.pk, open_until=backend.open_until)
-    return mine.update(open_until=clock + breaker.REST) == 1
+    mine = Backend.objects.filter(pk=row.backend_id, open_until=row.open_until)
+    return mine.update(open_until=row.clock + breaker.REST) == 1
 
 
 @transaction.atomic
-def _settle(row: Enforcement, answer: Answer, *, by: User, now: datetime | None, at: datetime) -> None:
+def _settle(sent: _Sent, answer: Answer, *, now: datetime | None, at: datetime) -> None:
     """Write down what came of it, if the lease is still ours; a late answer is dropped, for the same key asks again."""
+    row = sent.row
     since = max(row.first_sent_at or at, row.due_at)
     said = verdict.after_answer(answer, attempt=row.attempts, since=since, now=at, draw=random.random())
     fields = {"detail": answer.detail, "next_attempt_at": said.next_try or at, "effect_id": answer.effect_id}
     if not _conclude(row, said, at=at, **fields):
         _log.warning("The lease of %s was lost before its answer came; it is asked for again.", row.audit_name)
         return
-    _tell(row, said, why=answer.why, by=by, now=now, at=at)
+    _tell(row, said, why=answer.why, by=sent.by, now=now, at=at)
     if answer.meaning == Meaning.PAUSE:
-        _pause(row.backend_id, by=by, why=answer.why, now=at)
-    _count(row, answer, now=at)
+        _pause(row.backend_id, by=User.objects.service("system"), why=answer.why, now=at)
+    _count(row.backend_id, answer, probe=sent.probe, now=at)
 
 
 def sweep(now: datetime | None = None) -> int:
@@ -298,7 +303,9 @@ def _conclude(row: Enforcement, said: verdict.Verdict, *, at: datetime, **fields
     return True
 
 
-def _tell(row: Enforcement, said: verdict.Verdict, *, why: str, by: User, now: datetime | None, at: datetime) -> None:
+def _tell(
+    row: Enforcement, said: verdict.Verdict, *, why: str, by: Subject | str, now: datetime | None, at: datetime
+) -> None:
     facts = _facts(row) | {"attempt": row.attempts, "detail": why}
     if said.next_try:
         facts["next_attempt_at"] = said.next_try.isoformat()
@@ -317,9 +324,8 @@ def _pause(name: str, *, by: User, why: str, now: datetime) -> bool:
     return True
 
 
-def _count(row: Enforcement, answer: Answer, *, now: datetime) -> None:
+def _count(name: str, answer: Answer, *, probe: bool, now: datetime) -> None:
     """Keep the breaker. Successes are tallied here and added when something fails, so that no row is hot."""
-    name, probe = row.backend_id, row.backend.open_until is not None
     if not answer.unreached and not probe:
         _successes.add(name)
         return
@@ -348,6 +354,11 @@ def _also(row: Enforcement) -> tuple[str, ...]:
     """The other things an action's events are about: its account, its decision, and the case behind it."""
     case = row.__dict__.get("case_id") or row.decision.case_id
     return f"account:{row.account_id}", f"decision:{row.decision_id}", f"case:{case}"
+
+
+def _name_of_system(row: Any) -> str:
+    """Read along with the action; made on first use."""
+    return f"user:{row.system_id}" if row.system_id else User.objects.service("system").audit_name
 
 
 def _ring(account_id: UUID) -> None:

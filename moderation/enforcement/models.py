@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import models
-from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
-from django.db.models.functions import Coalesce, Now
+from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Now
 from uuid_utils.compat import uuid7
 
 from portal.guards import keeps, moves_by_its_table
@@ -55,6 +55,22 @@ class Backend(models.Model):
         return f"backend:{self.name}"
 
 
+# Every action passes here twice, so it is one statement that nobody has to build: the first open action of an account
+# under its row lock, its backend's switch, how many calls are under way there, the database's clock, and who acts.
+_HEAD = """
+SELECT e.*, a.platform, a.external_id, b.paused_at, b.open_until, d.case_id, statement_timestamp() AS clock,
+    (SELECT count(*) FROM moderation_enforcement u
+     WHERE u.backend_id = e.backend_id AND u.status = 'in_flight') AS under_way,
+    (SELECT s.id FROM portal_user s WHERE s.username = 'system') AS system_id
+FROM moderation_enforcement e
+JOIN risk_account a ON a.id = e.account_id
+JOIN moderation_backend b ON b.name = e.backend_id
+JOIN moderation_decision d ON d.id = e.decision_id
+WHERE e.account_id = %s AND e.status = ANY(%s)
+ORDER BY e.seq LIMIT 1 FOR UPDATE OF e
+"""
+
+
 class EnforcementQuerySet(models.QuerySet["Enforcement"]):
     def move(self, enforcement: Enforcement, to: str, **fields: Any) -> bool:
         """Move the action if it still stands where this may start, under the lease we know; say whether it moved."""
@@ -69,22 +85,9 @@ class EnforcementQuerySet(models.QuerySet["Enforcement"]):
         """Actions this person may know of: those of cases in their lanes."""
         return self.filter(decision__case__lane__in=user.lanes)
 
-    def head_of(self, account_id: UUID) -> EnforcementQuerySet:
-        """The account's open actions in order, each with what a caller must know; only the first may be touched."""
-        under_way = (
-            Enforcement.objects.filter(backend=OuterRef("backend"), status=Enforcement.Status.IN_FLIGHT)
-            .order_by()
-            .values("backend")
-            .annotate(count=Count("*"))
-            .values("count")
-        )
-        return (
-            self.open()
-            .filter(account=account_id)
-            .select_related("account", "backend")
-            .annotate(under_way=Coalesce(Subquery(under_way), 0))
-            .order_by("seq")
-        )
+    def head_of(self, account_id: UUID) -> Enforcement | None:
+        """The account's first open action, locked, with what a caller must know; inside a transaction."""
+        return next(iter(self.raw(_HEAD, [account_id, list(Enforcement.OPEN)])), None)
 
     def with_clock(self) -> EnforcementQuerySet:
         """Each with the database's clock and the case behind it."""

@@ -177,14 +177,12 @@ def test_it_is_unsure_when_another_hand_went_further(platform, ordered):
 def test_a_late_answer_changes_nothing(platform, ordered):
     action = ordered("suspend")
     from moderation.enforcement.call import Answer, Meaning
-    from portal.people.models import User
 
-    by = User.objects.service("system")
-    sent = actions._claim(action.account_id, by=by, now=None)
+    sent = actions._claim(action.account_id, now=None)
     Enforcement.objects.filter(pk=action.pk).update(lease_until=NOON - timedelta(days=400))
     assert actions.sweep() == 1
 
-    actions._settle(sent.row, Answer(Meaning.APPLIED, "answered 200"), by=by, now=None, at=NOON)
+    actions._settle(sent, Answer(Meaning.APPLIED, "answered 200"), now=None, at=NOON)
 
     action.refresh_from_db()
     assert (action.status, Attempt.objects.get().outcome) == ("retrying", "lost")

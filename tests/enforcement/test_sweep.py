@@ -9,12 +9,11 @@ from django.utils import timezone
 from moderation.enforcement import actions
 from moderation.enforcement.models import Enforcement, Finding
 from portal.audit.models import AuditEvent
-from portal.people.models import User
 
 
 def lose(action):
     """A worker takes it and dies; its lease runs out."""
-    assert actions._claim(action.account_id, by=User.objects.service("system"), now=None) is not None
+    assert actions._claim(action.account_id, now=None) is not None
     Enforcement.objects.filter(pk=action.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
 
 
@@ -34,14 +33,14 @@ def test_it_gives_back_what_a_lost_worker_held(ordered, platform):
 
 def test_it_leaves_alone_whoever_is_still_at_work(ordered):
     action = ordered("suspend")
-    actions._claim(action.account_id, by=User.objects.service("system"), now=None)
+    actions._claim(action.account_id, now=None)
 
     assert actions.sweep() == 0
 
 
 def test_a_worker_lost_after_the_effect_makes_no_second_one(ordered, platform):
     action = ordered("suspend")
-    sent = actions._claim(action.account_id, by=User.objects.service("system"), now=None)
+    sent = actions._claim(action.account_id, now=None)
     actions.connector.carry_out(sent.description, sent.call, clock=sent.clock)
     Enforcement.objects.filter(pk=action.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
 

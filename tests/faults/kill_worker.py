@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import json
 import random
 import sys
 import tempfile
@@ -92,7 +93,7 @@ def break_things(stage: Stage, plan: Plan, told: Told) -> None:
     dice = random.Random(plan.seed + 1)
     for _ in range(plan.kills):
         if plan.broker:
-            until(lambda: len(stage.pool()) == 2, within=30)
+            until(stage.worker_listens, within=60)
         time.sleep(0.5 + dice.random())
         until(lambda: Enforcement.objects.filter(status="in_flight").exists(), within=4, every=0.002)
         act = dice.choice(plan.acts)
@@ -121,7 +122,7 @@ def run(folder: Path, plan: Plan) -> Told:
             stage.start(name)
         stop, begun = threading.Event(), time.monotonic()
         if plan.broker:
-            until(lambda: len(stage.pool()) == 2, within=30)
+            until(stage.worker_listens, within=60)
         orders = threading.Thread(target=order_all, args=(plan, stop))
         orders.start()
         try:
@@ -220,7 +221,8 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--acts", default="worker,worker,pool", help="of worker, pool, dispatcher, flush")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--no-broker", action="store_true")
+    parser.add_argument("--no-broker", action="store_true", help="the dispatcher alone, as when Redis is down")
+    parser.add_argument("--json", action="store_true", help="a last line for programs")
     asked = parser.parse_args()
     plan = Plan(
         decisions=asked.decisions, kills=asked.kills, acts=tuple(asked.acts.split(",")), seed=asked.seed,
@@ -233,6 +235,8 @@ def main() -> int:
                 if (path := Path(folder) / f"{log}.log").exists():
                     print(f"--- {log}", *path.read_text().splitlines()[-30:], sep="\n", file=sys.stderr)
     show(plan, told)
+    if asked.json:
+        print(json.dumps({"done": len(told.done), "seconds": told.seconds, "holds": told.holds}))
     return 0 if told.sound else 1
 
 

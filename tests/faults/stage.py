@@ -58,9 +58,18 @@ class Stage:
 
     def pool(self) -> list[int]:
         """The processes that do the worker's work; none until it is ready."""
-        parent = str(self.children["worker"].pid)
-        found = subprocess.run(["pgrep", "-P", parent], capture_output=True, text=True, check=False)
-        return [int(pid) for pid in found.stdout.split()]
+        parent = self.children["worker"].pid
+        listed = Path(f"/proc/{parent}/task/{parent}/children")
+        if not listed.parent.parent.parent.exists():  # no /proc: not Linux
+            found = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True, check=False)
+            return [int(pid) for pid in found.stdout.split()]
+        return [int(pid) for pid in listed.read_text().split()] if listed.exists() else []
+
+    def worker_listens(self) -> bool:
+        """Whether a worker waits for bells at the broker."""
+        import redis
+
+        return any(client["cmd"] == "brpop" for client in redis.Redis.from_url(self.servers.redis_url).client_list())
 
     def ledger(self) -> list[dict[str, Any]]:
         """Every effect on the platform, in order."""
