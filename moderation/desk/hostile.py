@@ -25,6 +25,7 @@ _LINK = re.compile(
   | (?:[\w.+-]{1,64}@)?(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}\b(?::\d{1,5})?(?:[/?\#][^\s<>"'`\u0000-\u001f]{0,2000})?
     """
 )
+_HOST = re.compile(r"(?i)[\w-]{1,63}\.[^\W\d_]{2,24}\b")
 _SCHEME = re.compile(r"(?i)^([a-z][a-z0-9+.-]{1,20}):(//)?")
 _LINKING = {
     "http",
@@ -72,10 +73,10 @@ def segments(text: str) -> list[Segment]:
 
 
 def _is_link(text: str) -> bool:
-    """A known scheme, anything with //, or a name with a dot in it; "note: this" is not a link."""
+    """A known scheme, anything with //, or a host after a colon; neither "note: this" nor a time of day is a link."""
     scheme = _SCHEME.match(text)
     if scheme:
-        return bool(scheme[2]) or scheme[1].lower() in _LINKING or "." in text.split(":", 1)[1]
+        return bool(scheme[2]) or scheme[1].lower() in _LINKING or bool(_HOST.search(text, scheme.end()))
     return True
 
 

@@ -13,7 +13,7 @@ from portal import wording
 register = template.Library()
 
 HEIGHT, LEFT, BOTTOM, TOP = 210.0, 7.0, 26.0, 8.0  # pixels, but LEFT in percent of the width
-STEPS = (1, 2, 2.5, 5, 10)
+STEPS = (1, 2, 3, 4, 5, 6, 8, 10)
 
 
 def _nice_top(value: float) -> float:
@@ -28,8 +28,14 @@ def _nice_top(value: float) -> float:
     return next(step * size for step in STEPS if step * size >= value)
 
 
+def _parts(top: float) -> int:
+    """Into how many steps an axis is cut, so that each is a round figure, and a whole one where the top is small."""
+    first = int(f"{top:.1e}"[0])
+    return {1: 5 if top >= 10 else 1, 2: 4 if top >= 20 else 2, 3: 3, 4: 4, 5: 5, 6: 3, 8: 4}[first]
+
+
 def _axis(top: float) -> list[dict[str, Any]]:
-    parts = 4 if top % 4 == 0 or top >= 40 else 2
+    parts = _parts(top)
     plot = HEIGHT - BOTTOM - TOP
     ticks = []
     for index in range(parts + 1):

@@ -57,8 +57,13 @@ def test_it_makes_links_unfollowable(link, shown):
     assert all(link not in text for _, text in kinds)
 
 
-def test_a_sentence_with_a_colon_is_no_link():
-    assert [kind for kind, _ in said("note: this is fine. And so on")] == ["text"]
+@pytest.mark.parametrize("text", ["note: this is fine. And so on", "2026-11-21T00:18:35.963668+00:00", "at 10:31.", "3.5:1"])
+def test_a_colon_alone_makes_no_link(text):
+    assert [kind for kind, _ in said(text)] == ["text"]
+
+
+def test_an_unknown_scheme_before_a_host_is_a_link():
+    assert said("myapp:pay.example") == [("link", "myapp[:]pay[.]example")]
 
 
 def test_an_invisible_character_inside_a_link_is_named():
