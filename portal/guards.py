@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pgtrigger
 from django.db.models import Model
@@ -32,5 +32,6 @@ def keeps(*fields: str) -> Callable[[M], M]:
     return decorate
 
 
-def _register(model: Any, trigger: pgtrigger.Trigger) -> Any:
-    return pgtrigger.register(trigger)(model)
+def _register(model: M, trigger: pgtrigger.Trigger) -> M:
+    pgtrigger.register(trigger)(model)
+    return model

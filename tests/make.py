@@ -54,11 +54,12 @@ def make_score(account: Any, *, risk_type: str = "spam", shown: int = 60, model:
 
     severity = {"spam": 6, "fake_account": 6, "bullying": 9, "account_takeover": 9}.get(risk_type, 0)
     Score.objects.filter(account=account, risk_type=risk_type, model=model, latest=True).update(latest=False)
+    plain = {name: value for name, value in account.attributes.items() if not isinstance(value, dict)}
     score = Score.objects.create(
         account=account, risk_type=risk_type, model=model, raw=shown, shown=shown, band="review",
         urgency=severity * shown,
         at=now,
-        snapshot=account.attributes, snapshot_digest=b"\0" * 32, opens=shown >= 50,
+        snapshot=plain, snapshot_digest=b"\0" * 32, opens=shown >= 50,
     )  # fmt: skip
     if not model:
         Reason.objects.create(

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.dateparse import parse_date
@@ -22,7 +22,7 @@ from moderation.decisions.effects import OUTCOMES
 from moderation.decisions.models import Decision
 from portal.answer import answer
 from portal.people.models import User
-from portal.people.permissions import Permission, requires
+from portal.people.permissions import Permission, SignedIn, requires
 from portal.refusal import Refused
 from portal.wording import due, number, plain
 
@@ -33,7 +33,7 @@ from .reading import proposals, words_of
 from .views import addressed, to_next, who
 
 
-def case_of(request: HttpRequest, pk: int) -> Case:
+def case_of(request: SignedIn, pk: int) -> Case:
     """The case, if this person may know of it."""
     cases_ = Case.objects.visible_to(request.user).select_related(
         "account", "queue", "score__version", "claimed_by", "escalated_from"
@@ -43,7 +43,7 @@ def case_of(request: HttpRequest, pk: int) -> Case:
 
 @requires(Permission.CASE_READ)
 @require_GET
-def case(request: HttpRequest, pk: int) -> HttpResponse:
+def case(request: SignedIn, pk: int) -> HttpResponse:
     """One screen for one case: who, why, what, before, with whom, and the decision beside it."""
     now, me = timezone.now(), request.user
     found = case_of(request, pk)
@@ -102,7 +102,7 @@ def _claim_context(found: Case, *, now: datetime) -> dict[str, Any]:
 
 @requires(Permission.CASE_CLAIM)
 @require_POST
-def case_claim(request: HttpRequest, pk: int) -> HttpResponse:
+def case_claim(request: SignedIn, pk: int) -> HttpResponse:
     """Take this case."""
     found = case_of(request, pk)
     cases.claim(found, by=request.user, now=timezone.now())
@@ -112,7 +112,7 @@ def case_claim(request: HttpRequest, pk: int) -> HttpResponse:
 
 @requires(Permission.CASE_CLAIM)
 @require_POST
-def case_extend(request: HttpRequest, pk: int) -> HttpResponse:
+def case_extend(request: SignedIn, pk: int) -> HttpResponse:
     """Hold the case for another lease; the page does this by itself while somebody works."""
     found, now = case_of(request, pk), timezone.now()
     cases.extend(found, by=request.user, now=now)
@@ -124,7 +124,7 @@ def case_extend(request: HttpRequest, pk: int) -> HttpResponse:
 
 @requires(Permission.CASE_CLAIM)
 @require_POST
-def case_draft(request: HttpRequest, pk: int) -> HttpResponse:
+def case_draft(request: SignedIn, pk: int) -> HttpResponse:
     """Keep what is filled in and not yet sent."""
     cases.save_draft(
         case_of(request, pk),
@@ -147,7 +147,7 @@ def _page(pk: int) -> str:
 
 
 def _leave(
-    request: HttpRequest, pk: int, act: Callable[[Case, datetime], Any], say: str, *, onwards: bool = True
+    request: SignedIn, pk: int, act: Callable[[Case, datetime], Any], say: str, *, onwards: bool = True
 ) -> HttpResponse:
     """Do one thing that ends my claim, then open the next case; where none can be had, say so on the desk."""
     found = case_of(request, pk)
@@ -155,7 +155,7 @@ def _leave(
     return _onwards(request, f"Case {number(pk)} {say}.", onwards=onwards)
 
 
-def _onwards(request: HttpRequest, say: str = "", *, onwards: bool = True) -> HttpResponse:
+def _onwards(request: SignedIn, say: str = "", *, onwards: bool = True) -> HttpResponse:
     """Open the next case, of the queue somebody chose or of all of theirs; where none can be had, the desk says why."""
     forget(request.user)
     if say:
@@ -173,7 +173,7 @@ def _onwards(request: HttpRequest, say: str = "", *, onwards: bool = True) -> Ht
 
 @requires(Permission.CASE_CLAIM)
 @require_POST
-def case_release(request: HttpRequest, pk: int) -> HttpResponse:
+def case_release(request: SignedIn, pk: int) -> HttpResponse:
     """Give the case back to its queue; a draft stays."""
     return _leave(
         request,
@@ -186,7 +186,7 @@ def case_release(request: HttpRequest, pk: int) -> HttpResponse:
 
 @requires(Permission.CASE_CLAIM)
 @require_POST
-def case_skip(request: HttpRequest, pk: int) -> HttpResponse:
+def case_skip(request: SignedIn, pk: int) -> HttpResponse:
     """Pass the case on, with a reason; it does not come back to me today."""
     reason = request.POST.get("reason", "")
     return _leave(
@@ -196,7 +196,7 @@ def case_skip(request: HttpRequest, pk: int) -> HttpResponse:
 
 @requires(Permission.CASE_CLAIM)
 @require_POST
-def case_escalate(request: HttpRequest, pk: int) -> HttpResponse:
+def case_escalate(request: SignedIn, pk: int) -> HttpResponse:
     """Move the case to the escalations."""
     reason = request.POST.get("reason", "")
     return _leave(
@@ -206,7 +206,7 @@ def case_escalate(request: HttpRequest, pk: int) -> HttpResponse:
 
 @requires(Permission.CASE_CLAIM)
 @require_POST
-def case_wait(request: HttpRequest, pk: int) -> HttpResponse:
+def case_wait(request: SignedIn, pk: int) -> HttpResponse:
     """Let the case wait for somebody outside until a day."""
     day = parse_date(request.POST.get("until", "") or "-")
     if day is None:
@@ -224,7 +224,7 @@ def case_wait(request: HttpRequest, pk: int) -> HttpResponse:
 
 @requires(Permission.CASE_CLAIM)
 @require_POST
-def case_hand_off(request: HttpRequest, pk: int) -> HttpResponse:
+def case_hand_off(request: SignedIn, pk: int) -> HttpResponse:
     """Hand off to child safety: the evidence is sealed, the screen cleared."""
     return _leave(
         request,
@@ -237,7 +237,7 @@ def case_hand_off(request: HttpRequest, pk: int) -> HttpResponse:
 
 @requires(Permission.CASE_CLAIM)
 @require_POST
-def case_danger(request: HttpRequest, pk: int) -> HttpResponse:
+def case_danger(request: SignedIn, pk: int) -> HttpResponse:
     """Danger to life: to the queue that is looked at within 15 minutes."""
     return _leave(
         request,
@@ -249,7 +249,7 @@ def case_danger(request: HttpRequest, pk: int) -> HttpResponse:
 
 @requires(Permission.CASE_REASSIGN)
 @require_POST
-def case_reassign(request: HttpRequest, pk: int) -> HttpResponse:
+def case_reassign(request: SignedIn, pk: int) -> HttpResponse:
     """Give the case to somebody, or back to its queue."""
     name = request.POST.get("to", "")
     to = get_object_or_404(User, username=name, is_active=True) if name else None
@@ -260,7 +260,7 @@ def case_reassign(request: HttpRequest, pk: int) -> HttpResponse:
 
 @requires(Permission.CASE_CLAIM)
 @require_POST
-def case_annotate(request: HttpRequest, pk: int) -> HttpResponse:
+def case_annotate(request: SignedIn, pk: int) -> HttpResponse:
     """Leave a remark for colleagues."""
     found = case_of(request, pk)
     cases.annotate(found, by=request.user, now=timezone.now(), text=request.POST.get("text", "")[:4000])
@@ -279,7 +279,7 @@ def case_annotate(request: HttpRequest, pk: int) -> HttpResponse:
 
 @requires(Permission.DECISION_MAKE)
 @require_POST
-def case_decide(request: HttpRequest, pk: int) -> HttpResponse:
+def case_decide(request: SignedIn, pk: int) -> HttpResponse:
     """Decide, and open the next case."""
     now = timezone.now()
     effect = OUTCOMES.get(request.POST.get("outcome", ""))
@@ -311,7 +311,7 @@ def case_decide(request: HttpRequest, pk: int) -> HttpResponse:
     return _onwards(request, "" if decision.status == Decision.Status.HELD else f"Case {number(pk)} is decided.")
 
 
-def _decision(request: HttpRequest, pk: UUID) -> Decision:
+def _decision(request: SignedIn, pk: UUID) -> Decision:
     found = Decision.objects.visible_to(request.user).select_related(
         "case__queue", "case__account", "account", "policy", "reason_code", "made_by"
     )
@@ -320,7 +320,7 @@ def _decision(request: HttpRequest, pk: UUID) -> Decision:
 
 @requires(Permission.DECISION_MAKE)
 @require_POST
-def decision_undo(request: HttpRequest, pk: UUID) -> HttpResponse:
+def decision_undo(request: SignedIn, pk: UUID) -> HttpResponse:
     """Take my decision back within its window: the case is mine again."""
     decision = _decision(request, pk)
     decisions.undo(decision, by=request.user, now=timezone.now())
@@ -330,7 +330,7 @@ def decision_undo(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @requires(Permission.DECISION_APPROVE)
 @require_POST
-def decision_approve(request: HttpRequest, pk: UUID) -> HttpResponse:
+def decision_approve(request: SignedIn, pk: UUID) -> HttpResponse:
     """Agree to what another proposed."""
     decision = _decision(request, pk)
     decisions.approve(decision, by=request.user, now=timezone.now(), reason=request.POST.get("reason", ""))
@@ -339,7 +339,7 @@ def decision_approve(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @requires(Permission.DECISION_APPROVE)
 @require_POST
-def decision_decline(request: HttpRequest, pk: UUID) -> HttpResponse:
+def decision_decline(request: SignedIn, pk: UUID) -> HttpResponse:
     """Say no to what another proposed, with a reason."""
     decision = _decision(request, pk)
     decisions.decline(decision, by=request.user, now=timezone.now(), reason=request.POST.get("reason", ""))
@@ -348,7 +348,7 @@ def decision_decline(request: HttpRequest, pk: UUID) -> HttpResponse:
     )
 
 
-def _after_word(request: HttpRequest, say: str) -> HttpResponse:
+def _after_word(request: SignedIn, say: str) -> HttpResponse:
     forget(request.user)
     messages.success(request, say)
     return redirect("approvals")
@@ -356,7 +356,7 @@ def _after_word(request: HttpRequest, say: str) -> HttpResponse:
 
 @requires(Permission.DECISION_REVERSE)
 @require_POST
-def decision_reverse(request: HttpRequest, pk: UUID) -> HttpResponse:
+def decision_reverse(request: SignedIn, pk: UUID) -> HttpResponse:
     """Take a decision in force back: what undoes it is ordered."""
     decision = _decision(request, pk)
     reversal = decisions.reverse(
@@ -377,6 +377,6 @@ def decision_reverse(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @requires(Permission.DECISION_APPROVE)
 @require_GET
-def approvals(request: HttpRequest) -> HttpResponse:
+def approvals(request: SignedIn) -> HttpResponse:
     """What waits for my word, oldest first."""
     return render(request, "desk/approvals.html", {"proposals": proposals(request.user, now=timezone.now())})

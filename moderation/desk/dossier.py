@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -93,13 +93,13 @@ def risks(account: Account, *, lanes: Sequence[str]) -> tuple[list[dict[str, Any
     titles = {
         row["risk_type"]: row["title"] for row in Strategy.objects.filter(lane__in=lanes).values("risk_type", "title")
     }
-    ours, theirs = [], []
+    ours: list[dict[str, Any]] = []
+    theirs: list[dict[str, Any]] = []
     rows = Score.objects.filter(account=account, latest=True).order_by("-shown", "-raw")
     for row in rows.values("id", "risk_type", "model", "shown", "band", "raw", "at"):
         if row["risk_type"] not in titles:
             continue
-        row["title"] = titles[row["risk_type"]]
-        (theirs if row["model"] else ours).append(row)
+        (theirs if row["model"] else ours).append({**row, "title": titles[row["risk_type"]]})
     return ours, theirs
 
 
@@ -242,7 +242,7 @@ def timeline(account: Account, *, lanes: Sequence[str], now: datetime, most: int
     ]
 
 
-def _decided(row: dict[str, Any]) -> str:
+def _decided(row: Mapping[str, Any]) -> str:
     verb = "Reversed" if row["reverses_id"] else DONE_WORDS.get(row["outcome"], plain(row["outcome"]))
     state = {
         "proposed": ", proposed",

@@ -146,9 +146,8 @@ def day_of(user: User, *, now: datetime) -> dict[str, int]:
 def held_by(user: User) -> list[dict[str, Any]]:
     """The cases I hold, with their leases."""
     rows = Case.objects.filter(claimed_by=user, status=Case.Status.CLAIMED).order_by("claimed_until")
-    return list(
-        rows.values("id", "claimed_until", "queue__title", "why", "account__handle_shown", "account__external_id")[:5]
-    )
+    shown = ("id", "claimed_until", "queue__title", "why", "account__handle_shown", "account__external_id")
+    return [dict(row) for row in rows.values(*shown)[:5]]
 
 
 def given_back(user: User, *, now: datetime) -> list[dict[str, str]]:
@@ -159,7 +158,7 @@ def given_back(user: User, *, now: datetime) -> list[dict[str, str]]:
         made_at__gt=now - timedelta(days=3),
         ended_at__gt=now - timedelta(days=1),
     )
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "case": case,
             "number": number(case),
@@ -202,4 +201,5 @@ def undoable(user: User, *, now: datetime) -> list[dict[str, Any]]:
         for row in held.values(
             "id", "case_id", "outcome", "release_at", "account__handle_shown", "account__external_id"
         )[:3]
+        if row["release_at"]
     ]

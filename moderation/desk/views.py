@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -18,7 +18,7 @@ from portal.answer import answer
 from portal.people import actions as people
 from portal.people.forms import ProfileForm
 from portal.people.models import User
-from portal.people.permissions import Permission, requires
+from portal.people.permissions import Permission, SignedIn, requires
 from portal.wording import capped, due, number
 from risk.intake.models import Account
 
@@ -30,7 +30,7 @@ from .reading import unread_policies
 
 @requires(Permission.CASE_CLAIM)
 @require_GET
-def desk(request: HttpRequest) -> HttpResponse:
+def desk(request: SignedIn) -> HttpResponse:
     """The desk: what is next, my queues, the most urgent cases, my day."""
     now, me = timezone.now(), request.user
     queues = list(Queue.objects.worked_by(me))
@@ -61,7 +61,7 @@ def desk(request: HttpRequest) -> HttpResponse:
 
 @requires(Permission.CASE_CLAIM)
 @require_POST
-def start(request: HttpRequest) -> HttpResponse:
+def start(request: SignedIn) -> HttpResponse:
     """Claim the next-best case over all my queues and open it."""
     request.session.pop("queue", None)
     return to_next(request)
@@ -69,14 +69,14 @@ def start(request: HttpRequest) -> HttpResponse:
 
 @requires(Permission.CASE_CLAIM)
 @require_POST
-def queue_claim(request: HttpRequest, slug: str) -> HttpResponse:
+def queue_claim(request: SignedIn, slug: str) -> HttpResponse:
     """Claim the next case of one queue; the following ones come from it too."""
     queue = get_object_or_404(Queue.objects.worked_by(request.user), slug=slug)
     request.session["queue"] = queue.slug
     return to_next(request, queue=queue)
 
 
-def to_next(request: HttpRequest, *, queue: Queue | None = None) -> HttpResponse:
+def to_next(request: SignedIn, *, queue: Queue | None = None) -> HttpResponse:
     """Claim the next case and go there; to the desk where nothing waits."""
     case = cases.claim_next(by=request.user, now=timezone.now(), queue=queue)
     forget(request.user)
@@ -86,7 +86,7 @@ def to_next(request: HttpRequest, *, queue: Queue | None = None) -> HttpResponse
     return redirect("case", pk=case.pk)
 
 
-def addressed(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+def addressed(request: SignedIn, response: HttpResponse) -> HttpResponse:
     """A page that htmx reached over a redirect says where it is, so that address bar and reload agree."""
     if request.htmx:
         response["HX-Push-Url"] = request.get_full_path()
@@ -95,7 +95,7 @@ def addressed(request: HttpRequest, response: HttpResponse) -> HttpResponse:
 
 @requires(Permission.CASE_READ)
 @require_GET
-def queue(request: HttpRequest, slug: str) -> HttpResponse:
+def queue(request: SignedIn, slug: str) -> HttpResponse:
     """One queue: a page of its cases in the order and state asked for."""
     now = timezone.now()
     found = get_object_or_404(Queue.objects.visible_to(request.user), slug=slug)
@@ -122,7 +122,7 @@ def queue(request: HttpRequest, slug: str) -> HttpResponse:
 
 @requires(Permission.ACCOUNT_READ, Permission.CASE_READ)
 @require_http_methods(["GET", "POST"])
-def search(request: HttpRequest) -> HttpResponse:
+def search(request: SignedIn) -> HttpResponse:
     """Find an account by exact id or handle, or a case by number. By POST: a handle has no place in an address."""
     text = request.POST.get("q", "")[: finding.LONGEST] if request.method == "POST" else ""
     found = finding.find(text, by=request.user)
@@ -136,7 +136,7 @@ def search(request: HttpRequest) -> HttpResponse:
 
 @requires(Permission.ACCOUNT_READ)
 @require_GET
-def account(request: HttpRequest, platform: str, external_id: str) -> HttpResponse:
+def account(request: SignedIn, platform: str, external_id: str) -> HttpResponse:
     """Everything known about one account that this person may see."""
     now, me = timezone.now(), request.user
     found = get_object_or_404(Account, platform=platform, external_id=external_id)
@@ -172,7 +172,7 @@ def who(found: Account, *, lanes: list[str], now: Any) -> dict[str, Any]:
 
 @requires()
 @require_http_methods(["GET", "POST"])
-def profile(request: HttpRequest) -> HttpResponse:
+def profile(request: SignedIn) -> HttpResponse:
     """How the desk behaves for me: duty, keys, colours, time to undo."""
     me = request.user
     form = ProfileForm(request.POST or None, instance=User.objects.get(pk=me.pk))
@@ -184,7 +184,7 @@ def profile(request: HttpRequest) -> HttpResponse:
 
 @requires(Permission.CASE_CLAIM)
 @require_POST
-def policy_read(request: HttpRequest, code: str) -> HttpResponse:
+def policy_read(request: SignedIn, code: str) -> HttpResponse:
     """I have read the policy as it stands now."""
     policy = get_object_or_404(Policy, code=code, in_force=True)
     decisions.acknowledge(policy, by=request.user, now=timezone.now())

@@ -15,7 +15,7 @@ class SignInForm(AuthenticationForm):
         widget=forms.TextInput(attrs={"autocomplete": "username", "autofocus": True, "autocapitalize": "none"})
     )
     password = forms.CharField(strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
-    error_messages = {  # type: ignore[assignment]
+    error_messages = {
         "invalid_login": "User name and password do not fit together. Nothing else is wrong; try again.",
         "inactive": "This account is disabled. Ask an admin.",
     }

@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
 
-from moderation.desk.hostile import segments
+from moderation.desk.hostile import Segment, segments
 from portal import wording
 from portal.people.permissions import Permission
 from portal.privacy.masking import masked as mask
@@ -91,7 +91,7 @@ def may(user: Any, permission: str) -> bool:
 
 
 @register.filter
-def hostile(text: str | None) -> list[dict[str, str]]:
+def hostile(text: str | None) -> list[Segment]:
     """Text somebody else wrote, in segments for parts/hostile.html; nothing in it is ever marked as safe."""
     return segments(text or "")
 

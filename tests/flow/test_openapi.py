@@ -105,7 +105,8 @@ def test_the_description_and_its_page_are_served():
     assert "unsafe-inline" not in page["Content-Security-Policy"].split("script-src")[1].split(";")[0]
 
 
-# --- Whatever is sent ---------------------------------------------------------------------------------------------------
+# --- Whatever is sent
+# ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
