@@ -59,11 +59,14 @@ def take_new(*, now: datetime, limit: int = 500) -> int:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [ONE_TAKER])
         if not cursor.fetchone()[0]:
             return 0  # somebody else is at it; their next round sees the rest
+    rules = routes()
+    if not rules:
+        return 0  # nothing ships before the settings do: what is new waits for them
     scores = scoring.take(now=now, limit=limit)
     signals = intake.take_signals(now=now, limit=limit)
     if not scores and not signals:
         return 0
-    rules, queues = routes(), {queue.slug: queue for queue in Queue.objects.all()}
+    queues = {queue.slug: queue for queue in Queue.objects.all()}
     wants = [*_of_scores(scores, rules, queues), *_of_signals(signals, rules, queues)]
     system = User.objects.service("system")
     entries = _open_or_join(wants, now=now)

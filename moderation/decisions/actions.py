@@ -85,7 +85,7 @@ def decide(
 @transaction.atomic
 def approve(decision: Decision, *, by: User, now: datetime, reason: str = "") -> Decision:
     """Agree to what another proposed: it takes effect at once, for two people have looked."""
-    _insist(refusals.approve(decision, by=by), decision)
+    _insist(refusals.agree(decision, by=by, now=now), decision)
     move(decision, Decision.Status.HELD, approved_by=by, approved_at=now, release_at=now)
     _give_word(decision, Approval.Verdict.APPROVE, by=by, now=now, reason=reason)
     if decision.reverses_id is None:

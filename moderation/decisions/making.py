@@ -66,6 +66,8 @@ def settle(case: Case, word: Word, *, now: datetime) -> Settled:
     if sentence := refusals.fits(word, workflow=workflow, reason=reason, policy=policy, open_types=open_types):
         raise Refused(sentence, status=400)
     assert reason is not None
+    if sentence := refusals.too_long(word, workflow=workflow, now=now):
+        raise Refused(sentence, status=400)
     rung = None
     if word.outcome in ON_LADDER and not word.note.strip() and workflow and policy:
         rung = rung_for(case, policy=policy, workflow=workflow, now=now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from moderation.cases.refusals import work
@@ -77,6 +77,14 @@ def fits(
     return None
 
 
+def too_long(word: Word, *, workflow: Workflow | None, now: datetime) -> str | None:
+    """Why a provisional measure cannot last that long: it ends when its answer is due."""
+    waits = (workflow.pending if workflow else {}).get(word.outcome)
+    if waits and word.until is not None and word.until > now + timedelta(days=waits["days"], hours=1):
+        return f"“{OUTCOMES[word.outcome].says}” is provisional here and lasts at most {waits['days']} days."
+    return None
+
+
 def note_missing(word: Word, *, reason: ReasonCode, shown: int, rung: Rung | None, now: datetime) -> str | None:
     """Why a note is needed here, where one is and none was written."""
     if word.note.strip():
@@ -90,6 +98,15 @@ def note_missing(word: Word, *, reason: ReasonCode, shown: int, rung: Rung | Non
         return f"“{says}” needs a note: say what you saw, for the person who agrees and for an appeal."
     if overrides(rung, outcome=word.outcome, until=word.until, now=now) and rung is not None:
         return f"The ladder proposes “{rung.says}”; another outcome needs a note that says why."
+    return None
+
+
+def agree(decision: Decision, *, by: User, now: datetime) -> str | None:
+    """Why this person may not agree: as for any second word, and what is asked for must still lie ahead."""
+    if reason := approve(decision, by=by):
+        return reason
+    if decision.until is not None and decision.until <= now:
+        return "The end that was proposed has passed by now. Decline it, so that the case is looked at again."
     return None
 
 

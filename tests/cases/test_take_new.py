@@ -47,6 +47,13 @@ def test_a_score_over_the_line_opens_a_case_in_its_queue(account):
     assert AuditEvent.objects.get(type="case.opened").by.startswith("user:")
 
 
+def test_what_is_new_waits_until_there_is_a_routing(db):
+    make_score(make_row_account())
+
+    assert actions.take_new(now=NOON) == 0
+    assert Score.objects.get().taken_at is None
+
+
 def test_each_score_is_taken_once(account):
     make_score(account)
     actions.take_new(now=NOON)

@@ -99,6 +99,18 @@ def test_declining_returns_the_case_with_the_proposal_as_a_draft(ada, ben):
     assert not Enforcement.objects.exists()
 
 
+def test_a_measure_whose_end_has_passed_is_not_agreed_to(ada, ben):
+    case = make_case(at="claimed", by=ada, risk_type="bullying")
+    word = {"outcome": "suspend", "reason_code": "insults_person", "until": later(days=8), "note": "again"}
+    decision = make_decision(by=ada, case=case, **word)
+
+    with pytest.raises(Refused, match="has passed by now"):
+        actions.approve(decision, by=ben, now=later(days=8))
+
+    actions.decline(decision, by=ben, now=later(days=8), reason="too late")
+    assert Case.objects.get().status == "waiting"
+
+
 def test_declining_needs_a_reason(ada, ben):
     decision = make_decision(at="proposed", by=ada)
 

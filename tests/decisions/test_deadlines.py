@@ -54,6 +54,14 @@ def test_a_held_payout_ends_and_the_case_with_it(ruth):
     assert Enforcement.objects.get().expires_at == later(days=7)  # enforcement lifts it by itself on that day
 
 
+def test_a_payout_is_held_no_longer_than_the_answer_takes(ruth):
+    case = make_case(at="claimed", by=ruth, risk_type="monetization_abuse")
+    word = {"outcome": "hold_payout", "reason_code": "recycled", "until": later(days=8)}
+
+    with pytest.raises(Refused, match="at most 7 days"):
+        make_decision(by=ruth, case=case, **word)
+
+
 def test_a_proposal_nobody_answers_returns_as_a_draft_after_three_days(ada, ben):
     decision = make_decision(at="proposed", by=ada)
 
