@@ -45,7 +45,9 @@ def release(decision: Decision, *, by: User, now: datetime) -> list[Enforcement]
     """Put a held decision in force: its effect is ordered, its standing written down. Returns what was ordered."""
     move(decision, Decision.Status.RELEASED, released_at=now)
     audit.record(Event.DECISION_RELEASED, by=by, of=decision, also=names(decision), now=now, outcome=decision.outcome)
-    return _lift(decision, by=by, now=now) if decision.reverses else _apply(decision, by=by, now=now)
+    ordered = _lift(decision, by=by, now=now) if decision.reverses else _apply(decision, by=by, now=now)
+    decision.__dict__["ordered"] = ordered  # whoever answers with it need not ask again
+    return ordered
 
 
 def release_due(*, now: datetime, limit: int = 200) -> int:
