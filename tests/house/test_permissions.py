@@ -5,6 +5,7 @@ Every URL × every role, generated from the list of URLs itself.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,11 @@ NOWHERE = UUID("00000000-0000-4000-8000-000000000000")
 # What stands in an address when nothing of that name exists.
 ABSENT: dict[str, Any] = {
     "int": 987654321, "uuid": NOWHERE, "slug": "no-such-thing", "str": "no-such-thing", "path": "no-such-thing",
+}  # fmt: skip
+# A body with something for every call and form, so that none stops at what is missing.
+FILLED_IN = {
+    "outcome": "warn", "reason_code": "ask_age", "version": 1, "reason": "a reason", "verdict": "approve",
+    "note": "a note", "request_key": "a-key-of-some-length", "until": "2099-01-01", "waiting_for": "the owner", "text": "a remark",
 }  # fmt: skip
 NAMES = ("nobody", "no role", *(name for name in ROLES if ":" not in name))
 
@@ -163,3 +169,64 @@ def test_a_refusal_at_the_api_is_a_problem_document():
     assert answer["Content-Type"] == "application/problem+json"
     assert answer["WWW-Authenticate"].startswith("Bearer")
     assert answer.json()["detail"]
+
+
+# --- Objects of others
+# ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hidden(person, db) -> dict[str, str]:
+    """One of each thing that a reviewer or a lead without the minors lane may not know of, by where it stands in
+    addresses.
+    """
+    from moderation.enforcement.models import Enforcement
+    from moderation.insight import actions as insight
+    from moderation.insight.exports import asked
+    from tests.conftest import NOON
+    from tests.make import make_case, make_decision
+
+    ruth, vera = person("ruth", "specialist"), person("vera", "auditor")
+    case = make_case(at="claimed", by=ruth, risk_type="underage")
+    decision = make_decision(at="released", by=ruth, case=case)
+    wanted = asked({"format": ["csv"], "purpose": "a complaint"}, wanted_by=vera)
+    export = insight.request_export(wanted.chosen, formats=wanted.formats, purpose=wanted.purpose, by=vera, now=NOON)
+    return {
+        "cases": str(case.pk),
+        "decisions": str(decision.pk),
+        "enforcements": str(Enforcement.objects.get(decision=decision).pk),
+        "exports": str(export.pk),
+        "outbox": str(Enforcement.objects.get(decision=decision).pk),
+        "queues": case.queue.slug,
+    }
+
+
+@pytest.mark.parametrize(("role", "visitor"), [(role, role) for role in ("reviewer", "lead")], indirect=["visitor"])
+def test_what_is_of_another_lane_or_person_does_not_exist(role, visitor, hidden):
+    """Every address that names a thing, with a thing that exists and is not for these eyes: 404, as if it did not."""
+    client, key = visitor
+    seen, tried = [], 0
+    for door in EVERY:
+        room = door.address.removeprefix("/api/v1").split("/")[1]
+        thing = hidden.get(room)
+        if thing is None or not any(str(absent) in door.address for absent in ABSENT.values()):
+            continue
+        address = door.address
+        for absent in ABSENT.values():
+            address = address.replace(str(absent), thing)
+        for method in ("get", "post"):
+            ask = getattr(Client(raise_request_exception=False) if door.is_api else client, method)
+            body = (
+                {"data": json.dumps(FILLED_IN), "content_type": "application/json"}
+                if door.is_api
+                else {"data": FILLED_IN}
+            )
+            body = body if method == "post" else {}
+            headers = {**(key if door.is_api else {}), "Idempotency-Key": "matrix"}
+            status = ask(address, headers=headers, **body).status_code
+            tried += status != 405
+            if status not in (404, 405) and not (status == 403 and not door.opens_for(role)):
+                seen.append(f"{method.upper()} {address} ({door.name}) for {role}: {status}")
+
+    assert seen == []
+    assert tried > 20
