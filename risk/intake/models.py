@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Now
 from uuid_utils.compat import uuid7
 
@@ -101,6 +102,8 @@ class Signal(models.Model):
             models.Index(fields=["account", "occurred_at", "id"], name="signal_of_account"),
             # reader: cases take what must open a case
             models.Index(fields=["id"], condition=Q(opens=True, taken_at__isnull=True), name="signal_untaken"),
+            # reader: features of whoever referred others
+            models.Index(KeyTextTransform("referrer", "data"), condition=Q(kind="claim"), name="claim_by_referrer"),
         ]
 
     def __str__(self) -> str:
