@@ -22,20 +22,23 @@ from .periods import moment
 
 FIELDS = ("from", "to", "account", "case", "actor", "policy", "type")
 
-# An event is hidden from who lacks the lane of the case it is about, also by way of a decision or an action.
+# An event is hidden from who lacks the lane of a case it is about, also by way of a decision, an action or a standing.
+# Names are told apart by their first letters, and checked before they are cast: the log may hold anything.
 HIDDEN = """EXISTS (
   SELECT 1 FROM unnest(portal_auditevent.subjects) AS named (name)
-    JOIN moderation_case c ON c.id = CASE
-      WHEN named.name ~ '^case:[0-9]{1,18}$' THEN substr(named.name, 6)::bigint
-      WHEN named.name ~ '^decision:[0-9a-f-]{36}$' THEN
-        (SELECT d.case_id FROM moderation_decision d WHERE d.id = substr(named.name, 10)::uuid)
-      WHEN named.name ~ '^enforcement:[0-9a-f-]{36}$' THEN
-        (SELECT d.case_id FROM moderation_enforcement e JOIN moderation_decision d ON d.id = e.decision_id
-          WHERE e.id = substr(named.name, 13)::uuid)
-      WHEN named.name ~ '^standing:[0-9]{1,18}$' THEN
-        (SELECT d.case_id FROM risk_standing s JOIN moderation_decision d ON d.id = s.decision
-          WHERE s.id = substr(named.name, 10)::bigint) END
-   WHERE c.lane <> ALL(%s))"""
+   WHERE CASE left(named.name, 5)
+     WHEN 'case:' THEN CASE WHEN named.name ~ '^case:[0-9]{1,18}$' THEN
+       (SELECT c.lane FROM moderation_case c WHERE c.id = substr(named.name, 6)::bigint) END
+     WHEN 'decis' THEN CASE WHEN named.name ~ '^decision:[0-9a-f-]{36}$' THEN
+       (SELECT c.lane FROM moderation_decision d JOIN moderation_case c ON c.id = d.case_id
+         WHERE d.id = substr(named.name, 10)::uuid) END
+     WHEN 'enfor' THEN CASE WHEN named.name ~ '^enforcement:[0-9a-f-]{36}$' THEN
+       (SELECT c.lane FROM moderation_enforcement e JOIN moderation_decision d ON d.id = e.decision_id
+          JOIN moderation_case c ON c.id = d.case_id WHERE e.id = substr(named.name, 13)::uuid) END
+     WHEN 'stand' THEN CASE WHEN named.name ~ '^standing:[0-9]{1,18}$' THEN
+       (SELECT c.lane FROM risk_standing s JOIN moderation_decision d ON d.id = s.decision
+          JOIN moderation_case c ON c.id = d.case_id WHERE s.id = substr(named.name, 10)::bigint) END
+     END <> ALL(%s))"""
 
 
 @dataclass(frozen=True)

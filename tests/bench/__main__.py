@@ -1,0 +1,24 @@
+"""Which figures are there? `make bench` prints all tables: pages and exports by size, then decision to effect.
+
+python -m tests.bench --sizes 10000,100000 --rounds 50
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", default="10000,100000,1000000")
+    parser.add_argument("--rounds", type=int, default=100)
+    asked = parser.parse_args()
+    pages = [sys.executable, "-m", "tests.bench.pages", "--sizes", asked.sizes, "--rounds", str(asked.rounds)]
+    effect = [sys.executable, "-m", "tests.bench.effect", "--rounds", str(asked.rounds)]
+    return max(subprocess.run(words, check=False).returncode for words in (pages, effect))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
