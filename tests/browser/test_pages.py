@@ -30,6 +30,8 @@ PAGES = [
     ("profile", "ada", "/profile/"),
     ("dashboard", "ben", "/dashboards/"),
     ("dashboard-own", "ada", "/dashboards/"),
+    ("dashboard-tile", "ben", "/dashboards/backlog/"),
+    ("dashboard-rows", "ben", "/dashboards/rows/waiting/"),
     ("log", "vera", "/log/"),
     ("event", "vera", "/log/{event}/"),
     ("exports", "vera", "/exports/"),
