@@ -57,7 +57,9 @@ def test_it_makes_links_unfollowable(link, shown):
     assert all(link not in text for _, text in kinds)
 
 
-@pytest.mark.parametrize("text", ["note: this is fine. And so on", "2026-11-21T00:18:35.963668+00:00", "at 10:31.", "3.5:1"])
+@pytest.mark.parametrize(
+    "text", ["note: this is fine. And so on", "2026-11-21T00:18:35.963668+00:00", "at 10:31.", "3.5:1"]
+)
 def test_a_colon_alone_makes_no_link(text):
     assert [kind for kind, _ in said(text)] == ["text"]
 
