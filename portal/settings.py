@@ -229,6 +229,8 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
     "URL_FORMAT_OVERRIDE": None,
 }
+# Personal limits (claims at once, decisions an hour) hold for keys as for pages; the demo's keys have none.
+API_LIMITS = env.bool("API_LIMITS", default=True)
 SPECTACULAR_SETTINGS = {
     "TITLE": "Reeve",
     "DESCRIPTION": "Signals in, cases, decisions and their effects out. Errors are RFC 9457 problem documents.",

@@ -20,6 +20,7 @@ def _begin() -> None:
     """Start the servers of this run once (the xdist controller's are shared by environment) and say where they are."""
     global _servers, _folder
     os.environ.setdefault("API_RATE", "1000000/min")
+    os.environ.setdefault("API_LIMITS", "false")
     if "DATABASE_URL" not in os.environ:
         _folder = tempfile.TemporaryDirectory(prefix="reeve-tests-")
         version = int(os.environ.get("REEVE_TEST_POSTGRES", "18"))

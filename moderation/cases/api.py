@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from django.conf import settings
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -99,7 +100,7 @@ def case(request: Request, pk: int) -> Response:
 def claim_next(request: Request, slug: str) -> Response:
     """The next-best case, claimed for this key's person."""
     queue = get_object_or_404(Queue.objects.visible_to(who(request)), slug=slug)
-    found = actions.claim_next(by=who(request), now=timezone.now(), queue=queue, limits=False)
+    found = actions.claim_next(by=who(request), now=timezone.now(), queue=queue, limits=settings.API_LIMITS)
     return Response(reading.row(found)) if found else Response(status=204)
 
 
@@ -109,7 +110,11 @@ def claim_next(request: Request, slug: str) -> Response:
 def claim(request: Request, pk: int) -> Response:
     """Take this case, if nobody holds it."""
     return Response(
-        reading.row(actions.claim(reading.seen(who(request), pk), by=who(request), now=timezone.now(), limits=False))
+        reading.row(
+            actions.claim(
+                reading.seen(who(request), pk), by=who(request), now=timezone.now(), limits=settings.API_LIMITS
+            )
+        )
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -89,7 +90,12 @@ def decide(request: Request, pk: int) -> Response:
     told.is_valid(raise_exception=True)
     word: dict[str, Any] = {name: value for name, value in told.validated_data.items() if value is not None}
     decision = actions.decide(
-        reading.seen(who(request), pk), by=who(request), now=timezone.now(), request_key=key, limits=False, **word
+        reading.seen(who(request), pk),
+        by=who(request),
+        now=timezone.now(),
+        request_key=key,
+        limits=settings.API_LIMITS,
+        **word,
     )
     return Response(_out(decision), status=201)
 

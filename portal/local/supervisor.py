@@ -143,6 +143,7 @@ class Supervisor:
             "BASE_URL": self.url,
             "PLATFORM_URL": f"http://127.0.0.1:{self.platform_port}",
             "API_RATE": os.environ.get("API_RATE", "1000000/min"),
+            "API_LIMITS": os.environ.get("API_LIMITS", "false"),
         }
         keys = attach.environment_of(self.data_dir)
         os.environ.update(environment | {name: os.environ.get(name) or value for name, value in keys.items()})
