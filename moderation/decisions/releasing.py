@@ -76,7 +76,7 @@ def _apply(decision: Decision, *, by: User, now: datetime) -> list[Enforcement]:
     policy = decision.policy.code if decision.policy else ""
     ordered = enforcement.order(
         decision_id=decision.pk, account=decision.account, kind=effect.sends, by=by, now=now, until=decision.until,
-        scope=decision.scope, policy=policy, reason_code=decision.reason_code.code,
+        scope=decision.scope, policy=policy, reason_code=decision.reason_code.code, also=names(decision),
     )  # fmt: skip
     intake.record_standing(
         decision.account, decision_id=decision.pk, risk_type=decision.risk_type, policy=policy,
@@ -98,6 +98,7 @@ def _lift(decision: Decision, *, by: User, now: datetime) -> list[Enforcement]:
             enforcement.order(
                 decision_id=decision.pk, account=first.account, kind=effect.reversal, by=by, now=now, scope=first.scope,
                 policy=first.policy.code if first.policy else "", reason_code=decision.reason_code.code, parent=parent,
+                also=names(decision),
             )
         )  # fmt: skip
     if effect.sends:

@@ -145,7 +145,7 @@ def _claim(account_id: UUID, *, now: datetime | None) -> _Sent | None:
     if row is None or row.status not in (Enforcement.Status.QUEUED, Enforcement.Status.RETRYING):
         return None
     at: datetime = now or row.clock
-    if row.next_attempt_at > at or not _may_call(row):
+    if row.next_attempt_at > at or not _may_call(row, at=at):
         return None
     lease = {
         "attempts": row.attempts + 1,
@@ -164,16 +164,16 @@ def _claim(account_id: UUID, *, now: datetime | None) -> _Sent | None:
     return sent
 
 
-def _may_call(row: Any) -> bool:
+def _may_call(row: Any, *, at: datetime) -> bool:
     """Not paused, not full; and while the breaker is open one probe per rest. Waiting costs no attempt."""
     if row.paused_at is not None or row.under_way >= connector.descriptions()[row.backend_id].at_once:
         return False
     if row.open_until is None:
         return True
-    if row.open_until > row.clock:
+    if row.open_until > at:
         return False
     mine = Backend.objects.filter(pk=row.backend_id, open_until=row.open_until)
-    return mine.update(open_until=row.clock + breaker.REST) == 1
+    return mine.update(open_until=at + breaker.REST) == 1
 
 
 @transaction.atomic

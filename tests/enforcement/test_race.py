@@ -1,0 +1,92 @@
+"""What if two come at once? Real connections, real commits."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from moderation.enforcement import actions, tasks
+from moderation.enforcement.models import Attempt, Enforcement
+
+from .world import account, released_decision
+
+
+def at_once(*each: Callable[[], Any]) -> list[Any]:
+    """Run all of them in threads that begin together; what each returned or raised."""
+    start, results = threading.Barrier(len(each)), [None] * len(each)
+
+    def run(number: int) -> None:
+        start.wait()
+        try:
+            results[number] = each[number]()
+        except Exception as error:
+            results[number] = error
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(each))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def test_many_workers_for_one_account_make_each_call_once_and_in_order(real_commits, ordered, platform):
+    platform.faults.set({"slow_ms": 5})
+    whom = account()
+    for number in range(12):
+        ordered(("suspend", "label", "ban", "unlabel")[number % 4], account=whom, now=timezone.now())
+
+    made = at_once(*[lambda: actions.drain(whom.pk)] * 6)
+    while actions.drain(whom.pk):
+        pass
+
+    assert all(isinstance(calls, int) for calls in made)
+    assert [row["seq"] for row in platform.ledger.rows] == sorted({row["seq"] for row in platform.ledger.rows})
+    sent = Enforcement.objects.exclude(status="superseded")
+    assert set(sent.values_list("status", "attempts")) == {("applied", 1)}
+    assert len(platform.ledger.rows) == sent.count() == Attempt.objects.count()
+
+
+def test_many_decisions_about_one_account_get_numbers_without_a_gap(real_commits):
+    whom = account()
+    decisions = [released_decision(whom) for _ in range(10)]
+
+    def order(decision: Any) -> int:
+        with transaction.atomic():
+            return actions.order(
+                decision_id=decision.pk, account=whom, kind="label", by=decision.made_by, now=timezone.now()
+            ).seq
+
+    numbers = at_once(*[lambda decision=decision: order(decision) for decision in decisions])
+
+    assert sorted(numbers) == list(range(1, 11))
+
+
+def test_sweepers_and_workers_do_not_trip_over_each_other(real_commits, ordered, platform):
+    rows = [ordered("label", now=timezone.now()) for _ in range(8)]
+    for row in rows:
+        actions._claim(row.account_id, now=None)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE moderation_enforcement SET lease_until = now() - interval '1 second'")
+
+    found = at_once(*[actions.sweep] * 4)
+
+    assert sum(found) == 8
+    at_once(*[lambda row=row: actions.drain(row.account_id) for row in rows])
+    assert Enforcement.objects.filter(status="applied", attempts=2).count() == 8
+
+
+def test_a_bell_tells_a_worker_only_that_something_is_due(real_commits, ordered, platform):
+    row = ordered("label", now=timezone.now())
+
+    tasks.drain(account_id=str(row.account_id), something_newer="than we know")
+    tasks.drain(account_id=str(row.account_id))
+    tasks.sweep(something_newer="than we know")
+
+    assert [effect["key"] for effect in platform.ledger.rows] == [str(row.pk)]
