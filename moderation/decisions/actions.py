@@ -74,6 +74,9 @@ def decide(
         # Sent again, later or at once: a case that was decided refuses, and the first result is found here.
         if first := _first_result(by, request_key, stamp):
             return first
+        # What happened in between says more than what did not fit (a strike just given asks for a note).
+        current = Case.objects.select_related("queue").get(pk=case.pk)
+        insist(refusals.decide(current, by=by, version=version), current)
         if isinstance(error, IntegrityError):
             raise Refused(
                 "Somebody else was first: this case has a decision that is not in force yet.", state=case.status

@@ -272,3 +272,16 @@ def test_a_program_has_no_personal_cap(ada):
         make_decision(at="proposed", by=ada)
 
     assert decide(make_case(at="claimed", by=ada), by=ada, limits=False, **BAN).status == "proposed"
+
+
+def test_it_says_that_somebody_was_first_before_what_did_not_fit(ada):
+    """The first decision gave a strike, which asks the second one for a note: but there is nothing left to decide."""
+    case = make_case(at="claimed", by=ada)
+    stale = Case.objects.select_related("account", "queue", "score").get(pk=case.pk)
+    word = {"outcome": "warn", "reason_code": "bulk_messages", "undo_seconds": 0, "version": case.version}
+    actions.decide(case, by=ada, now=NOON, request_key="first", **word)
+
+    with pytest.raises(Refused) as refused:
+        actions.decide(stale, by=ada, now=NOON, request_key="second", **word)
+
+    assert (refused.value.status, refused.value.state) == (409, "decided")

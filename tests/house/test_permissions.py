@@ -29,7 +29,8 @@ ABSENT: dict[str, Any] = {
 # A body with something for every call and form, so that none stops at what is missing.
 FILLED_IN = {
     "outcome": "warn", "reason_code": "ask_age", "version": 1, "reason": "a reason", "verdict": "approve",
-    "note": "a note", "request_key": "a-key-of-some-length", "until": "2099-01-01", "waiting_for": "the owner", "text": "a remark",
+    "note": "a note", "request_key": "a-key-of-some-length", "until": "2099-01-01", "waiting_for": "the owner",
+    "text": "a remark",
 }  # fmt: skip
 NAMES = ("nobody", "no role", *(name for name in ROLES if ":" not in name))
 
