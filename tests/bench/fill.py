@@ -20,7 +20,7 @@ SELECT i, md5('account ' || i)::uuid AS account, md5('decision ' || i)::uuid AS 
        40 + (i * 7919) %% 61 AS shown,
        %(now)s::timestamptz - ((i * 104729) %% (%(days)s * 1440)) * interval '1 minute' AS opened,
        (i / 4) %% 2 = 0 AS decided, i %% 3 <> 0 AS acted
-  FROM generate_series(1, %(n)s) AS i
+  FROM generate_series(1::bigint, %(n)s) AS i
   JOIN (VALUES (0, 'spam', 'spam', 6), (1, 'fake-accounts', 'fake_account', 6), (2, 'bullying', 'bullying', 9),
                (3, 'scraping', 'scraping', 4)) AS t (k, slug, risk_type, severity) ON t.k = i %% 4
   JOIN moderation_queue q ON q.slug = t.slug
