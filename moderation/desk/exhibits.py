@@ -16,6 +16,13 @@ from risk.intake.models import Account, Signal
 MOST = 60  # the newest signals that a page reads
 SHOWN_OF_A_KIND = 3  # the rest of a kind stands behind "more"
 TEXTS = ("text", "sample", "quote", "excerpt", "claim", "title", "item")  # the order in which texts are shown
+DULL = {
+    "handle_shape",
+    "handle_entropy_bits",
+    "handle_length",
+    "display_name_length",
+    "lang",
+}  # for rules, not for people
 QUIET = {"account", "registration", "login", "account_state"}
 LOUD = {
     "user_report",
@@ -145,7 +152,8 @@ def _exhibit(row: Mapping[str, Any], index: int, words: Mapping[Any, str], *, no
             )
         )
     if kind == "account" or (kind in QUIET and not facts):
-        facts += [(plain(name).lower(), _fact(value)) for name, value in (row["attributes"] or {}).items()][:14]
+        known = {name: value for name, value in (row["attributes"] or {}).items() if not isinstance(value, dict)}
+        facts += [(plain(name).lower(), _fact(value)) for name, value in known.items() if name not in DULL][:14]
     local = timezone.localtime(row["occurred_at"])
     return Exhibit(
         name=f"{row['source']}:{row['external_id']}",

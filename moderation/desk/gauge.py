@@ -42,16 +42,14 @@ def contributions(reasons: Sequence[Mapping[str, Any]], *, raw: int) -> list[Con
     down = max([0, *(-min(reason["points"], reason["before_cap"]) for reason in reasons)])
     scale = 100 / (up + down)
     zero = down * scale
-    return [
-        _row(
-            reason,
-            zero=zero,
-            scale=scale,
-            raw=raw,
-            group=(before[reason["group"]], after[reason["group"]], members[reason["group"]]),
-        )
-        for reason in reasons
-    ]
+    rows, named = [], set()
+    for reason in reasons:
+        name = reason["group"]
+        first = name not in named
+        named.add(name)
+        group = (before[name], after[name], members[name] if first else 0)
+        rows.append(_row(reason, zero=zero, scale=scale, raw=raw, group=group))
+    return rows
 
 
 def _row(
@@ -63,8 +61,8 @@ def _row(
     note = ""
     if detail.get("floor"):
         note = "lifts the score to its floor"
-    elif before > after > 0:
-        note = f"{members} rules, capped at {after}" if members > 1 else f"capped at {after}"
+    elif before > after > 0 and members:  # said once, at the first rule of a group
+        note = f"{members} rules together capped at {after}" if members > 1 else f"capped at {after}"
     lost = max(0, full - points) if points >= 0 else 0
     rest = before - full  # what the others of the group would give without this one
     without = raw - after + (min(rest, after) if before > after else rest)

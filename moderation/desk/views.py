@@ -163,6 +163,7 @@ def who(found: Account, *, lanes: list[str], now: Any) -> dict[str, Any]:
         "account": found,
         "facts": dossier.facts(found, now=now),
         "risks": ours,
+        "quiet_risks": [row["title"] for row in ours if not row["shown"]],
         "verdicts": theirs,
         "strikes": dossier.strikes(found, now=now),
         "groups": dossier.linked(found, now=now),

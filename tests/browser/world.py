@@ -23,6 +23,51 @@ HOSTILE = (
     "You won! Confirm your parcel before 6 pm: https://prize-parcel.example/c/9f\u200b or \u202etxt.exe\u202c "
     "<script>alert(1)</script> <img src=x onerror=alert(1)> javascript:alert(1)"
 )
+# Each would say so in `window.__hit` if it ever ran.
+_RUN = "window.__hit=1"
+PAYLOADS = (
+    f"<script>{_RUN}</script>",
+    f"</script><script>{_RUN}</script>",
+    f"<img src=x onerror={_RUN}>",
+    f"<svg onload={_RUN}>",
+    f"<svg><script>{_RUN}</script></svg>",
+    f"<body onload={_RUN}>",
+    f"<details open ontoggle={_RUN}>",
+    f"<input autofocus onfocus={_RUN}>",
+    f"<a href=javascript:{_RUN}>x</a>",
+    f"javascript:{_RUN}",
+    f"<iframe srcdoc='<script>parent.{_RUN}</script>'>",
+    "<base href=//evil.example/>",
+    f"<div hx-on:load='{_RUN}' hx-trigger=load hx-get=/>",
+    "<div hx-get='/sign-out/' hx-trigger='load'></div>",
+    "<style>*{display:none}</style>",
+    f"'\"><img src=x onerror={_RUN}>",
+    f"`${{{_RUN}}}`",
+    "{{ 7*7 }}",
+    "{% debug %}",
+    f"<math><mtext><script>{_RUN}</script>",
+    "<!--<script>",
+    f"<template><script>{_RUN}</script></template>",
+    "<form action=//evil.example><button>",
+    "<meta http-equiv=refresh content=0>",
+    f"<object data=javascript:{_RUN}>",
+    f"data:text/html,<script>{_RUN}</script>",
+    "&lt;script&gt;",
+    "&#60;script&#62;",
+    "\u202e<b>\u202c",
+    "\ufeff\u200b\u200d",
+    "z" + "\u0301" * 400,
+    "\U000e0041\U000e0042",
+    "W" * 5000,
+    "https://" + "a" * 2000 + ".example",
+    "\ufdfd" * 60,
+    "//evil.example/x",
+    "hxxp://already[.]example",
+    "ＨＴＴＰ://full-width.example",
+    "xn--80ak6aa92e.example",
+    "tel:+12025550100",
+    "\x1b[31mred\x07",
+)
 SPAM_REASONS = (
     ("sp_near_duplicates", "velocity", "214 near copies in an hour", 30, 30),
     ("sp_cold_messages", "graph", "96 messages, nearly all to different people", 25, 25),
@@ -55,6 +100,7 @@ def tell(now: datetime) -> World:
     make.ship_settings(now=now - timedelta(days=2))
     _spam_story(world)
     _others(world)
+    _hostile_words(world)
     _decided(world)
     _changed_policy(world)
     return world
@@ -275,6 +321,19 @@ def _others(world: World) -> None:
             ),
         )
         world.cases[handle] = _open(world, _account(account), queue, risk_type, shown, why=why, ago=ago)
+
+
+def _hostile_words(world: World) -> None:
+    """Everything somebody might write to be more than text, as messages of one account."""
+    at = world.now - timedelta(minutes=11)
+    counts = {"sent": 1, "distinct_targets": 1, "replies": 0, "near_duplicates": 0, "window_minutes": 1}
+    _told(
+        world,
+        *(
+            _signal(f"x-{number}", "message", "70309", at, data={**counts, "sample": payload})
+            for number, payload in enumerate(PAYLOADS)
+        ),
+    )
 
 
 def _decided(world: World) -> None:

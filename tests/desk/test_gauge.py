@@ -24,7 +24,8 @@ def test_all_bars_grow_from_one_zero():
 
 def test_it_shows_what_the_cap_took():
     first, second = contributions([reason("a", 15, 20), reason("b", 15, 20)], raw=30)
-    assert first.note == "2 rules, capped at 30"
+    assert first.note == "2 rules together capped at 30"
+    assert second.note == ""
     assert first.ghost_w > 0
     assert second.points == "+15"
 
