@@ -19,7 +19,19 @@ OF_THIS_RUN = ("DATABASE_URL", "MIGRATE_DATABASE_URL", "REDIS_URL", "DATA_DIR", 
 def test_the_hill_and_the_races_hold_on_postgresql_16():
     environment = {name: value for name, value in os.environ.items() if name not in OF_THIS_RUN}
     environment |= {"REEVE_TEST_POSTGRES": OLDER, "RUN_BY_OLDER": "yes"}
-    words = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "tests/race", "tests/flow"]
+    words = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "not whatever",
+        "tests/race",
+        "tests/flow",
+    ]
 
     run = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
 
