@@ -166,3 +166,26 @@ def test_it_pages_through_what_waits_without_losing_or_doubling_a_case(signed_in
 
     assert len(seen) == 55 > rows.PAGE
     assert set(seen) == made
+
+
+def test_it_opens_the_decisions_behind_a_rule(signed_in, ada, ben, told):
+    from risk.scoring.models import Score
+    from risk.strategy.models import Strategy, Version
+
+    decide(ada)
+    decide(ada, outcome="no_action", reason_code="not_violating", note="friends")
+    version = Version.objects.create(
+        strategy=Strategy.objects.get(risk_type="spam"), number=3, severity="0.60", digest="0" * 64
+    )
+    Score.objects.update(version=version)
+    told(minutes=40)
+    client = signed_in(ben)
+
+    table = client.get(reverse("dashboard-tile", args=["rules"])).context["table"]
+    (row,) = table.rows
+    rows = client.get(row[2].url).context["listing"].rows
+    confirmed = client.get(row[3].url).context["listing"].rows
+
+    assert (row[0].said, row[2].raw, row[3].raw) == ("Spam v3: some_rule", 2, 1)
+    assert (len(rows), len(confirmed)) == (2, 1)
+    assert client.get(reverse("dashboard-rows", args=["rule"]), {"rule": "x"}).status_code == 404
