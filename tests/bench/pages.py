@@ -264,7 +264,7 @@ def _run(sizes: list[int], asked: argparse.Namespace, folder: Path) -> int:
         servers = start(folder)
         os.environ.update(servers.environment)
     for name, value in (
-        {"API_RATE": "10000000/min", "LOG_LEVEL": "ERROR", "DATA_DIR": str(folder)} | new_secrets()
+        {"API_RATE": "10000000/min", "API_LIMITS": "0", "LOG_LEVEL": "ERROR", "DATA_DIR": str(folder)} | new_secrets()
     ).items():
         os.environ.setdefault(name, value)
     os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings"
