@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import TypedDict
 
 LONGEST = 20_000  # characters shown of one text; the rest is counted, not shown
@@ -46,6 +47,16 @@ _LINKING = {
     "market",
 }
 # Characters that hide, turn around or imitate nothing: drawn as their code point.
+_ALIKE = (
+    "cyrillic",
+    "greek",
+    "armenian",
+    "cherokee",
+    "fullwidth",
+    "mathematical",
+    "lisu",
+)  # scripts with Latin look-alikes
+_WORD = re.compile(r"\w+")
 _BLANKS = {0x00A0, 0x115F, 0x1160, 0x2800, 0x3000, 0x3164, 0xFFA0, 0xFFFC, 0xFFFD}
 
 
@@ -94,26 +105,53 @@ def defang(link: str) -> str:
 
 
 def _link(link: str) -> list[Segment]:
-    """A link is one segment between marks: what is invisible in it is named as everywhere."""
-    return [{**part, "kind": "link"} if part["kind"] == "text" else part for part in _marked(defang(link))]
+    """A link between marks: in one with Latin letters, each other letter is named, for it may imitate one."""
+    mixed = any(character.isascii() and character.isalpha() for character in link)
+    parts = _marked(defang(link), alike=(lambda character: not character.isascii()) if mixed else None)
+    return [{**part, "kind": "link"} if part["kind"] == "text" else part for part in parts]
 
 
-def _marked(text: str) -> list[Segment]:
-    """Text with every character that hides or turns text named by its code point."""
+def _marked(text: str, *, alike: Callable[[str], bool] | None = None) -> list[Segment]:
+    """Text with every character that hides, turns or imitates text named by its code point.
+
+    `alike` says whether a character stands for another; without it, letters of a second script in a Latin word do.
+    """
+    if alike is None:
+        strange = _imitating(text)
+        alike = strange.__contains__
     found: list[Segment] = []
     plain: list[str] = []
     stack = 0
     for character in text:
         stack = stack + 1 if unicodedata.combining(character) else 0
         if not _hides(character) and stack <= STACK:
-            plain.append(character)
-            continue
-        if plain:
-            found.append({"kind": "text", "text": "".join(plain), "name": ""})
+            if character.isascii() or not alike(character):
+                plain.append(character)
+                continue
+            found += _text(plain)
             plain = []
+            found.append({"kind": "mark", "text": f"{character} U+{ord(character):04X}", "name": _name(character)})
+            continue
+        found += _text(plain)
+        plain = []
         found.append({"kind": "mark", "text": f"U+{ord(character):04X}", "name": _name(character)})
-    if plain:
-        found.append({"kind": "text", "text": "".join(plain), "name": ""})
+    return found + _text(plain)
+
+
+def _text(characters: list[str]) -> list[Segment]:
+    return [{"kind": "text", "text": "".join(characters), "name": ""}] if characters else []
+
+
+def _imitating(text: str) -> set[str]:
+    """Letters that look Latin and are not, in words that mix them with Latin ones: pаypal with a Cyrillic а."""
+    if text.isascii():
+        return set()
+    found: set[str] = set()
+    for word in _WORD.findall(text):
+        if not word.isascii() and any(character.isascii() and character.isalpha() for character in word):
+            found.update(
+                character for character in word if not character.isascii() and _name(character).startswith(_ALIKE)
+            )
     return found
 
 

@@ -72,6 +72,24 @@ def test_an_invisible_character_inside_a_link_is_named():
     assert ("mark", "U+200B") in said("https://pri\u200bze.example/x")
 
 
+def test_a_letter_that_imitates_another_is_named():
+    assert said("p\u0430ypal") == [("text", "p"), ("mark", "\u0430 U+0430"), ("text", "ypal")]
+
+
+def test_a_text_in_one_script_is_left_alone():
+    assert [
+        kind
+        for kind, _ in said(
+            "\u041f\u0440\u0438\u0432\u0435\u0442, \u03ba\u03b1\u03bb\u03b7\u03bc\u03ad\u03c1\u03b1, caf\u00e9"
+        )
+    ] == ["text"]
+
+
+def test_every_letter_of_a_link_that_is_not_ascii_is_named():
+    marks = [text for kind, text in said("https://\u0430\u0440\u0440le.example") if kind == "mark"]
+    assert marks == ["\u0430 U+0430", "\u0440 U+0440", "\u0440 U+0440"]
+
+
 def test_markup_is_drawn_as_text():
     html = drawn("<script>alert(1)</script><img src=x onerror=alert(1)>")
     assert "<script" not in html
