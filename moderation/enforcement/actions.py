@@ -197,7 +197,9 @@ def sweep(now: datetime | None = None) -> int:
     by, found = User.objects.service("system"), 0
     for pk in list(Enforcement.objects.lost().values_list("pk", flat=True)[:500]):
         with transaction.atomic():
-            lost = Enforcement.objects.lost().with_clock().select_for_update(of=("self",), skip_locked=True)
+            lost = (
+                Enforcement.objects.lost().with_clock().select_for_update(of=("self",), skip_locked=True, no_key=True)
+            )
             row = lost.filter(pk=pk).first()
             if row is None:
                 continue
@@ -215,7 +217,11 @@ def end_due(now: datetime | None = None) -> int:
     by, ended = User.objects.service("system"), 0
     for pk in list(Enforcement.objects.expired(now).values_list("pk", flat=True)[:1000]):
         with transaction.atomic():
-            mine = Enforcement.objects.expired(now).with_clock().select_for_update(of=("self",), skip_locked=True)
+            mine = (
+                Enforcement.objects.expired(now)
+                .with_clock()
+                .select_for_update(of=("self",), skip_locked=True, no_key=True)
+            )
             row = mine.filter(pk=pk).first()
             ended += row is not None and _end(row, by=by, now=now)
     return ended

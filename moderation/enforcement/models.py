@@ -67,7 +67,7 @@ JOIN risk_account a ON a.id = e.account_id
 JOIN moderation_backend b ON b.name = e.backend_id
 JOIN moderation_decision d ON d.id = e.decision_id
 WHERE e.account_id = %s AND e.status = ANY(%s)
-ORDER BY e.seq LIMIT 1 FOR UPDATE OF e
+ORDER BY e.seq LIMIT 1 FOR NO KEY UPDATE OF e
 """
 
 

@@ -162,7 +162,7 @@ def lift_standing(decision_id: UUID, *, by: Subject, now: datetime) -> bool:
 def take_signals(*, now: datetime, limit: int = 500) -> list[Signal]:
     """Hand out, once, the signals that must open a case; call it inside the transaction that opens the cases."""
     taken = list(
-        Signal.objects.select_for_update(skip_locked=True, of=("self",))
+        Signal.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
         .select_related("account")
         .filter(opens=True, taken_at__isnull=True)
         .order_by("id")[:limit]

@@ -59,7 +59,7 @@ def take(*, now: datetime, limit: int = 500) -> list[Score]:
     Call it inside the transaction that opens the cases; what another process is taking is left out.
     """
     taken = list(
-        Score.objects.select_for_update(skip_locked=True, of=("self",))
+        Score.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
         .select_related("account", "version__strategy")
         .filter(taken_at__isnull=True, latest=True)
         .order_by("id")[:limit]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -28,9 +29,12 @@ class Stage:
         self.folder, self.worker_options = folder, worker_options
         self.servers = start(folder / "servers", durable=False)
         self.children: dict[str, subprocess.Popen[bytes]] = {}
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.web_port = free.getsockname()[1]
         os.environ.update(self.servers.environment, **new_secrets())
         os.environ.update(
-            PLATFORM_SECRET="s", DATA_DIR=str(folder), ENFORCEMENT_LEASE_SECONDS=str(lease), LOG_LEVEL="WARNING",
+            PLATFORM_SECRET="s", DATA_DIR=str(folder), ENFORCEMENT_LEASE_SECONDS=str(lease),
+            LOG_LEVEL="WARNING", API_RATE="1000000/min",
             DJANGO_SETTINGS_MODULE="portal.settings",
         )  # fmt: skip
         if not broker:
@@ -40,8 +44,8 @@ class Stage:
         os.environ["PLATFORM_URL"] = self.platform_url
 
     def start(self, name: str) -> None:
-        """Start the worker or the dispatcher, in a process group of its own."""
-        words = command(name, port=0, platform_port=0, data_dir=self.folder)
+        """Start the worker, the dispatcher or the web, in a process group of its own."""
+        words = command(name, port=self.web_port, platform_port=0, data_dir=self.folder)
         words += self.worker_options if name == "worker" else ()
         with (self.folder / f"{name}.log").open("ab") as log:
             self.children[name] = subprocess.Popen(words, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
@@ -89,7 +93,7 @@ class Stage:
 
     def stop(self) -> None:
         """End everything that was started here."""
-        for name in ("dispatcher", "worker", "platform"):
+        for name in ("web", "dispatcher", "worker", "platform"):
             if name in self.children:
                 self.kill(name)
         self.servers.stop()
