@@ -5,6 +5,7 @@ A page asks a fixed number of queries, whatever the number of cases: rollups, na
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from . import rollups
 from .figures import percentile
 from .periods import Period
 
+PLACE = re.compile(r"\{[^{}]*\}")
 WORKDAY = 8 * 3600
 ENOUGH = 5  # decisions of today from which on today's handling time is used
 
@@ -149,13 +151,13 @@ def people_names(keys: Iterable[str]) -> dict[str, str]:
 
 
 def rule_sentences(names: Iterable[str]) -> dict[str, str]:
-    """What the rules `risk_type vN key` say, by that name."""
+    """What the rules `risk_type vN key` say, by that name; where a value of the account would stand: …"""
     wanted = set(names)
     keys = {name.split(" ", 2)[2] for name in wanted if name.count(" ") == 2}
     rules = Rule.objects.filter(key__in=keys).values_list(
         "version__strategy__risk_type", "version__number", "key", "says"
     )
-    found = {f"{risk_type} v{number} {key}": says for risk_type, number, key, says in rules}
+    found = {f"{risk_type} v{number} {key}": PLACE.sub("…", says) for risk_type, number, key, says in rules}
     return {name: says for name, says in found.items() if name in wanted}
 
 

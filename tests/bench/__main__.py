@@ -1,4 +1,4 @@
-"""Which figures are there? `make bench` prints all tables: pages and exports by size, then decision to effect.
+"""Which figures are there? `make bench` prints all tables: pages and exports by size, intake and scoring, effects.
 
 python -m tests.bench --sizes 10000,100000 --rounds 50
 """
@@ -16,8 +16,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=100)
     asked = parser.parse_args()
     pages = [sys.executable, "-m", "tests.bench.pages", "--sizes", asked.sizes, "--rounds", str(asked.rounds)]
+    risk = [sys.executable, "-m", "tests.bench.risk"]
     effect = [sys.executable, "-m", "tests.bench.effect", "--rounds", str(asked.rounds)]
-    return max(subprocess.run(words, check=False).returncode for words in (pages, effect))
+    return max(subprocess.run(words, check=False).returncode for words in (pages, risk, effect))
 
 
 if __name__ == "__main__":
