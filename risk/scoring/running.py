@@ -14,7 +14,7 @@ from uuid import UUID
 import polars as pl
 
 from risk.strategy import reading
-from risk.strategy.features import TYPES
+from risk.strategy.features import FEATURES, TYPES
 from risk.strategy.language import frame_of, to_polars
 from risk.strategy.models import NamedList, Version
 from risk.strategy.reading import LiveRule, LiveVersion
@@ -162,24 +162,23 @@ def _compiled(pks: tuple[int, ...], lists: tuple[int, ...]) -> Engine:
         }
         plan = Plan(version.severity, version.review, version.caps, version.trust)
         expressions |= {columns[key]: answer for key, answer in answers.items()}
-        expressions[f"{version.pk}:looked"] = _looked(version.rules, answers)
-        expressions[f"{version.pk}:fires"] = pl.any_horizontal(
-            [answer.fill_null(value=False) for answer in answers.values()]
-        )
+        expressions[f"{version.pk}:looked"] = _looked(version.rules)
+        told = [answers[rule.key].fill_null(value=False) for rule in version.rules if rule.tells]
+        expressions[f"{version.pk}:fires"] = pl.any_horizontal(told) if told else pl.lit(value=False)
         compiled.append(Compiled(version, plan, points, columns, f"{version.pk}:looked", f"{version.pk}:fires"))
     features = sorted({name for one in compiled for name in one.version.features})
     return Engine(tuple(compiled), tuple(features), expressions)
 
 
-def _looked(rules: Sequence[LiveRule], answers: Mapping[str, pl.Expr]) -> pl.Expr:
-    """Whether these rules say something of an account.
+def _looked(rules: Sequence[LiveRule]) -> pl.Expr:
+    """Whether a score of nothing is worth writing down.
 
-    One holds, or one could add points and all that it asks was told.
+    It is where a rule that could add points asks only for what an account says of itself, and all that was told. That
+    nothing was found in passing behaviour is not: it says nothing tomorrow.
     """
-    said = [answers[rule.key].fill_null(value=False) for rule in rules if rule.tells]
-    said += [
+    said = [
         pl.all_horizontal([pl.col(name).is_not_null() for name in rule.condition.columns])
         for rule in rules
-        if rule.tells and rule.points > 0
+        if rule.points > 0 and all(FEATURES[name].of_account for name in rule.condition.columns)
     ]
     return pl.any_horizontal(said) if said else pl.lit(value=False)

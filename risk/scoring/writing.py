@@ -14,6 +14,8 @@ from uuid import UUID
 
 from django.db import connection
 
+from risk.strategy.reading import array_of
+
 Slot = tuple[UUID, str, str]  # account, risk type, model
 
 
@@ -89,7 +91,7 @@ FRESH = "UPDATE risk_account SET stale_at = NULL WHERE id = ANY (%s::uuid[])"
 
 def lock(account_ids: Collection[UUID]) -> list[UUID]:
     """Hold these accounts until the transaction ends, so that one is scored by one process at a time."""
-    return [pk for (pk,) in _all(LOCK, [list(account_ids)])]
+    return [pk for (pk,) in _all(LOCK, [array_of(account_ids)])]
 
 
 def lock_stale(limit: int) -> list[UUID]:
@@ -99,14 +101,14 @@ def lock_stale(limit: int) -> list[UUID]:
 
 def fresh(account_ids: Collection[UUID]) -> None:
     """These accounts are scored: nothing new about them waits."""
-    _do(FRESH, [list(account_ids)])
+    _do(FRESH, [array_of(account_ids)])
 
 
 def latest(account_ids: Collection[UUID]) -> dict[Slot, Before]:
     """The newest scores of these accounts with their reasons: two queries."""
     found: dict[Slot, Before] = {}
     by_pk: dict[int, Before] = {}
-    for pk, account, risk_type, model, version, raw, opens, at, taken, signal in _all(LATEST, [list(account_ids)]):
+    for pk, account, risk_type, model, version, raw, opens, at, taken, signal in _all(LATEST, [array_of(account_ids)]):
         by_pk[pk] = found[account, risk_type, model] = Before(pk, version, raw, opens, at, taken, signal)
     if by_pk:
         for pk, rule, points, title, at, holds in _all(REASONS, [list(by_pk)]):
@@ -118,7 +120,7 @@ def pushed(account_ids: Collection[UUID]) -> list[tuple[UUID, str, str, int, int
     """The newest verdicts made elsewhere: account, risk type, model, whole points, the signal that carried it."""
     return [
         (account, kind, model, int(value + value.__class__("0.5")), signal)
-        for account, kind, model, value, signal in _all(PUSHED, [list(account_ids)])
+        for account, kind, model, value, signal in _all(PUSHED, [array_of(account_ids)])
     ]
 
 

@@ -7,6 +7,7 @@ seconds between a signal and the time asked about; a signal up to five minutes a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from functools import cache
 
@@ -14,21 +15,23 @@ from .features import FEATURES, UNITS, FeatureDef
 
 AHEAD = 300
 STRONG = ("payment", "phone", "device", "payout")  # links of strength 0.8 or more
-CROWD = (
-    20  # a value on more accounts than this links nobody (a carrier, a school, a shop), unless money is paid out to it
-)
+CROWD = 20  # a value on more accounts than this links nobody (a carrier, a school), unless money is paid out to it
 HUB = 500  # no more accounts than this are read behind one value
 MINUTE, HOUR, DAY = UNITS["min"], UNITS["h"], UNITS["d"]
 
+# `at` is the place of an account in the batch: a number is grouped and read faster than an id.
 SIGNALS = """
 WITH s AS MATERIALIZED (
-  SELECT account_id, id, kind, source, external_id, occurred_at, data, scores,
-         extract(epoch FROM %(as_of)s::timestamptz - occurred_at)::float8 AS age
-  FROM risk_signal WHERE account_id = ANY (%(accounts)s::uuid[])
-    AND occurred_at <= %(as_of)s::timestamptz + interval '5 minutes'),
-{withs}
-told AS (SELECT s.account_id{columns} FROM s GROUP BY s.account_id)
-SELECT told.*{more} FROM told{joins}"""
+  SELECT x.at, g.id, g.kind, g.source, g.external_id, g.occurred_at, g.data, g.scores,
+         extract(epoch FROM %(as_of)s::timestamptz - g.occurred_at)::float8 AS age
+  FROM unnest(%(accounts)s::uuid[]) WITH ORDINALITY AS x (id, at)
+  JOIN risk_signal g ON g.account_id = x.id AND g.occurred_at <= %(as_of)s::timestamptz + interval '5 minutes')
+SELECT at - 1, '[' || string_agg(told::text, ',') || ']' FROM (
+{parts}) AS parts GROUP BY at"""
+
+# Each kind is read for its own features only; what is null is left out.
+PART = "SELECT s.at, jsonb_strip_nulls(jsonb_build_object({columns})) AS told FROM s{kinds} GROUP BY s.at"
+NESTED_PART = "SELECT n.at, jsonb_build_object('{name}', n.value) FROM ({query}) n WHERE n.value IS NOT NULL"
 
 
 def number(field: str) -> str:
@@ -140,20 +143,20 @@ SPECIAL: dict[str, str] = {
     "owner_reports_7d": count("owner_report", 7 * DAY, "s.data ->> 'reason' = 'hacked'"),
 }
 
-# Features that need a second level: a name, and a query over `s` that gives (account_id, value).
+# Features that need a second level: a name, and a query over `s` that gives (at, value).
 NESTED: dict[str, str] = {
-    "top_domain": f"""SELECT DISTINCT ON (account_id) account_id, value FROM (
-        SELECT s.account_id, d AS value, count(*) AS n FROM s, jsonb_array_elements_text(s.data -> 'domains') d
+    "top_domain": f"""SELECT DISTINCT ON (at) at, value FROM (
+        SELECT s.at, d AS value, count(*) AS n FROM s, jsonb_array_elements_text(s.data -> 'domains') d
         WHERE s.kind = 'post' AND s.age < {DAY} AND jsonb_typeof(s.data -> 'domains') = 'array' GROUP BY 1, 2) x
-        ORDER BY account_id, n DESC, value""",
-    "mutual_contact_days_30d": f"""SELECT account_id, max(days) AS value FROM (
-        SELECT s.account_id, s.data -> 'target' ->> 'person' AS target,
+        ORDER BY at, n DESC, value""",
+    "mutual_contact_days_30d": f"""SELECT at, max(days) AS value FROM (
+        SELECT s.at, s.data -> 'target' ->> 'person' AS target,
           count(DISTINCT (s.occurred_at AT TIME ZONE 'UTC')::date)
                FILTER (WHERE {number("replies")} > 0) AS days
         FROM s WHERE s.kind = 'message' AND s.age < {30 * DAY} AND s.data ? 'target' GROUP BY 1, 2) x GROUP BY 1""",
     "age_reporters_linked_share": f"""
-        SELECT account_id, (max(n) FILTER (WHERE grp IS NOT NULL))::numeric / sum(n) AS value FROM (
-        SELECT s.account_id, s.data ->> 'linked_group' AS grp, count(*) AS n
+        SELECT at, (max(n) FILTER (WHERE grp IS NOT NULL))::numeric / sum(n) AS value FROM (
+        SELECT s.at, s.data ->> 'linked_group' AS grp, count(*) AS n
         FROM s WHERE s.kind = 'age_report' AND s.data ->> 'by' = 'user' AND s.age < {30 * DAY} GROUP BY 1,
           2) x GROUP BY 1""",
 }
@@ -290,16 +293,23 @@ def of_signals(feature: FeatureDef) -> bool:
 
 
 @cache
-def signals_sql(names: frozenset[str]) -> tuple[str, tuple[str, ...]]:
-    """The statement that gives these features of a batch of accounts from their signals, and the names of its
-    columns."""
-    flat = sorted(name for name in names if of_signals(FEATURES[name]) and name not in NESTED)
-    nested = sorted(name for name in names if name in NESTED)
-    columns = "".join(f",\n  {SPECIAL.get(name) or generic(FEATURES[name])} AS {name}" for name in flat)
-    withs = "".join(f"{name} AS ({NESTED[name]}),\n" for name in nested)
-    joins = "".join(f" LEFT JOIN {name} ON {name}.account_id = told.account_id" for name in nested)
-    more = "".join(f", {name}.value" for name in nested)
-    return SIGNALS.format(columns=columns, withs=withs, joins=joins, more=more), (*flat, *nested)
+def signals_sql(names: frozenset[str]) -> str:
+    """The statement that gives these features of a batch of accounts from their signals: (place, objects) rows.
+
+    Empty where none of them comes from signals.
+    """
+    groups: dict[str, list[str]] = {}
+    for name in sorted(names):
+        if name not in NESTED and of_signals(FEATURES[name]):
+            sql = SPECIAL.get(name) or generic(FEATURES[name])
+            found = _KINDS.search(sql)
+            groups.setdefault(f" WHERE {found[0]}" if found else "", []).append(f"'{name}', {sql}")
+    parts = [PART.format(columns=", ".join(columns), kinds=kinds) for kinds, columns in groups.items()]
+    parts += [NESTED_PART.format(name=name, query=NESTED[name]) for name in sorted(names & NESTED.keys())]
+    return SIGNALS.format(parts="\nUNION ALL ".join(parts)) if parts else ""
+
+
+_KINDS = re.compile(r"s\.kind (= '\w+'|IN \([^)]*\))")
 
 
 def needs(names: Collection[str], group: frozenset[str]) -> bool:

@@ -34,6 +34,11 @@ class FeatureDef:
         return int(found[1]) * UNITS[found[2]] if found else None
 
     @property
+    def of_account(self) -> bool:
+        """Whether it is what an account says of itself, not something that happened."""
+        return self.source.removeprefix("not ").startswith("account.")
+
+    @property
     def kind(self) -> str:
         """The signal kind or other source it is computed from."""
         return self.source.partition(".")[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -122,16 +123,12 @@ def compute(
     wanted = frozenset(FEATURES if names is None else [name for name in names if name in FEATURES])
     told = _attributes(account_ids)
     rows: dict[UUID, dict[str, Any]] = {pk: dict.fromkeys(wanted) for pk in told}
-    values: dict[str, Any] = {"accounts": list(told), "as_of": as_of}
-    sql, columns = asof.signals_sql(wanted)
-    if columns:
-        _fill(rows, sql, columns, values)
-    if asof.needs(wanted, asof.LINKED):
-        _fill(rows, asof.LINKS, None, values)
-    if asof.needs(wanted, asof.REFERRED):
-        _fill(rows, asof.REFERRALS, None, values)
-    if asof.needs(wanted, asof.DECIDED):
-        _fill(rows, asof.STANDINGS, None, values)
+    values: dict[str, Any] = {"accounts": array_of(told), "as_of": as_of}
+    if sql := asof.signals_sql(wanted):
+        _fill_objects(list(rows.values()), sql, values)
+    for group, sql in ((asof.LINKED, asof.LINKS), (asof.REFERRED, asof.REFERRALS), (asof.DECIDED, asof.STANDINGS)):
+        if asof.needs(wanted, group):
+            _fill(rows, sql, values)
     for pk, row in rows.items():
         _of_account(row, *told[pk], as_of=as_of)
     return rows
@@ -141,23 +138,40 @@ def _attributes(account_ids: Collection[UUID]) -> dict[UUID, tuple[dict[str, Any
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id, attributes, country, last_seen_at FROM risk_account WHERE id = ANY (%s::uuid[])",
-            [list(account_ids)],
+            [array_of(account_ids)],
         )
         return {
             pk: (shipped.read_json(attributes), country, seen) for pk, attributes, country, seen in cursor.fetchall()
         }
 
 
-def _fill(rows: Mapping[UUID, dict[str, Any]], sql: str, columns: Sequence[str] | None, values: dict[str, Any]) -> None:
+def _fill_objects(rows: Sequence[dict[str, Any]], sql: str, values: dict[str, Any]) -> None:
+    """Take over (place in the batch, list of objects) rows: what is null stands in none of them."""
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
-        names = columns if columns is not None else [column.name for column in cursor.description[1:]]
-        casts = [_CASTS.get(TYPES.get(name, "")) for name in names]
+        for at, found in cursor.fetchall():
+            row = rows[at]
+            for part in json.loads(found):
+                for name, value in part.items():
+                    row[name] = _CASTS[TYPES[name]](value)
+
+
+def _fill(rows: Mapping[UUID, dict[str, Any]], sql: str, values: dict[str, Any]) -> None:
+    """Take over rows of an account and its features, one column each."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        names = [column.name for column in cursor.description[1:]]
+        casts = [_CASTS[TYPES[name]] for name in names]
         for pk, *found in cursor.fetchall():
             row = rows[pk]
             for name, cast, value in zip(names, casts, found, strict=True):
                 if value is not None and name in row:
-                    row[name] = cast(value) if cast else value
+                    row[name] = cast(value)
+
+
+def array_of(ids: Iterable[UUID]) -> str:
+    """Ids as the text of one array: as a list each of them would be quoted by itself."""
+    return "{" + ",".join(map(str, ids)) + "}"
 
 
 def _of_account(row: dict[str, Any], told: Mapping[str, Any], country: str, seen: datetime, *, as_of: datetime) -> None:
