@@ -10,6 +10,14 @@ from typing import Any
 
 import pytest
 
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Passwords of tests guard nothing: a hash made to be slow would only make the suite slow."""
+    from django.conf import settings
+
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 # --- The database of a run: made and migrated by the owner, used by the application's role
 # -------------------------------
 
