@@ -19,7 +19,7 @@ _folders: list[str] = []
 
 
 def _begin() -> None:
-    """Start the servers of this run once, say where they are; parallel runners share them, in databases of their own."""
+    """Start the servers of this run once; parallel runners share them, each in databases of its own."""
     global _servers
     os.environ.setdefault("API_RATE", "1000000/min")
     os.environ.setdefault("API_LIMITS", "false")
