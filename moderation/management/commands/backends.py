@@ -20,7 +20,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """A description that does not check out was refused before this ran, with its line."""
         rows = {backend.name: backend for backend in Backend.objects.all()}
-        waiting = dict(Enforcement.objects.open().values_list("backend").annotate(Count("*")))
+        waiting = dict(Enforcement.objects.open().values_list("backend").annotate(number=Count("pk")))
         sound = True
         for name, description in connector.descriptions().items():
             base = str(getattr(settings, description.base, ""))
