@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from tests.bench.stage import HEAD, Took, Web, other_database, raw, web
+from tests.bench.stage import HEAD, Took, Web, free_port, other_database, raw, web
 
 QUEUE_SQL = """
 SELECT c.id, a.platform, a.external_id, a.handle_shown, c.status, c.risk_type, c.shown, c.band, c.why, c.priority,
@@ -247,7 +247,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default="10000,100000,1000000")
     parser.add_argument("--rounds", type=int, default=100)
-    parser.add_argument("--port", type=int, default=8399)
+    parser.add_argument("--port", type=int, default=0, help="of the web server; 0: any free one")
     parser.add_argument("--keep", action="store_true", help="keep the databases")
     asked = parser.parse_args()
     sizes = [int(size) for size in asked.sizes.split(",")]
@@ -293,7 +293,7 @@ def measure(size: int, urls: dict[str, str], asked: argparse.Namespace, folder: 
     print(f"\n{size:,} cases")
     told = prepare(size, urls, print)
     print(HEAD)
-    with web(asked.port) as server:
+    with web(asked.port or free_port()) as server:
         taken = reads(server, told, size, asked.rounds, connection)
         written, rates = writes(server, told, asked.rounds, connection)
     for took in (*taken, *written):

@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import re
+import socket
 import statistics
 import subprocess
 import sys
@@ -58,13 +59,20 @@ class Web:
     line: http.client.HTTPConnection | None = None
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, bytes]:
-        """One request over a kept connection."""
-        self.line = self.line or http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        """One request over a kept connection; once more where the server closed an idle one."""
         data = json.dumps(body).encode() if body is not None else None
         more = {"Content-Type": "application/json"} if data else {}
-        self.line.request(method, path, data, {**self.headers, **more, **headers})
-        answer = self.line.getresponse()
-        return answer.status, answer.read()
+        for last in (False, True):
+            self.line = self.line or http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+            try:
+                self.line.request(method, path, data, {**self.headers, **more, **headers})
+                answer = self.line.getresponse()
+                return answer.status, answer.read()
+            except (http.client.RemoteDisconnected, ConnectionResetError):
+                self.line = None
+                if last:
+                    raise
+        raise RuntimeError("not reached")
 
     def again(self) -> Web:
         """The same server over a connection of its own, for one more client."""
@@ -119,6 +127,12 @@ def web(port: int, workers: int = 2) -> Iterator[Web]:
     finally:
         process.terminate()
         process.wait(20)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def other_database(url: str, name: str) -> str:
