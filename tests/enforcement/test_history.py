@@ -84,7 +84,7 @@ def test_nothing_is_lost_doubled_or_out_of_order(seed, platform, ben):
     rows = list(Enforcement.objects.select_related("account"))
     by_status = collections.Counter(row.status for row in rows)
     assert set(by_status) <= {"applied", "superseded", "skipped"}
-    assert by_status["applied"] > 30
+    assert by_status["applied"] > 15
     effects = platform.ledger.rows
     assert sorted(effect["key"] for effect in effects) == sorted(str(row.pk) for row in rows if row.status == "applied")
     for one in story.accounts:
