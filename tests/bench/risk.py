@@ -104,15 +104,21 @@ def scoring(signals: int, system: Any, now: datetime) -> None:
     total = sum(map(len, batches))
 
     def store() -> None:
-        for some in batches:
-            actions.score(some, by=system, now=now)
+        while actions.score_stale(now=now):
+            pass
+
+    def spoil() -> None:
+        Account.objects.update(stale_at=None)
+        Account.objects.filter(pk__in=[pk for some in batches for pk in some]).update(stale_at=now)
 
     timed(name, total, lambda: [running.run(machine, some, {}, now=now) for some in batches])
+    spoil()
     timed("  with results stored", total, store)
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*), (SELECT count(*) FROM risk_reason) FROM risk_score")
         scores, reasons = cursor.fetchone()
     print(f"  {scores / total:.1f} scores and {reasons / total:.1f} reasons an account")
+    spoil()
     timed("  again, nothing changed", total, store)
     timed("  one account at a time", 200, lambda: [actions.score([pk], by=system, now=now) for pk in ids[-200:]])
 
@@ -147,7 +153,8 @@ def mixed(at: int, now: datetime) -> dict[str, Any]:
     raw = plain(at, now) | {"source": "mixed", "account": {"platform": "main", "id": f"m{at // 10}"}}
     if at % 10 == 0:
         raw["account"]["attributes"] = {
-            "handle": f"some.body.{at}", "email": f"b{at}@mail.example", "followers_count": at % 500, "created_on": "2026-10-01"
+            "handle": f"some.body.{at}", "email": f"b{at}@mail.example",
+            "followers_count": at % 500, "created_on": "2026-10-01",
         }  # fmt: skip
         raw["links"] = [{"kind": "device", "value": f"d{at // 30}"}, {"kind": "ip", "value": f"203.0.113.{at % 250}"}]
     return raw
@@ -183,8 +190,8 @@ def fill(signals: int, now: datetime) -> None:
     began = time.perf_counter()
     with connections["owner"].cursor() as cursor:
         cursor.execute(
-            """INSERT INTO risk_account (id, platform, external_id, handle_shown, attributes, country, lang, first_seen_at,
-                 last_seen_at, attributes_at)
+            """INSERT INTO risk_account (id, platform, external_id, handle_shown, attributes, country, lang,
+                 first_seen_at, last_seen_at, attributes_at)
                SELECT gen_random_uuid(), 'main', 'f' || n, '',
                  jsonb_build_object('followers_count', n %% 700, 'following_count', n %% 900, 'posts_count', n %% 300,
                    'likes_given_count', n %% 90, 'default_profile_image', n %% 4 = 0,
@@ -194,12 +201,13 @@ def fill(signals: int, now: datetime) -> None:
             [now, now, now, now, accounts],
         )
         cursor.execute(
-            """INSERT INTO risk_signal (source, external_id, kind, lane, occurred_at, account_id, data, attributes, scores,
-                 opens)
+            """INSERT INTO risk_signal (source, external_id, kind, lane, occurred_at, account_id, data, attributes,
+                 scores, opens)
                SELECT 'fill', a.external_id || '-' || k, (%s::text[])[1 + k %% 5], 'general',
                  %s::timestamptz - (k * 7919 + abs(hashtext(a.external_id)) %% 86400) * interval '1 second', a.id,
-                 jsonb_build_object('posts', k, 'links', k %% 3, 'sent', k * 3, 'distinct_targets', k * 2, 'replies', k,
-                   'near_duplicates', k, 'views', k * 5, 'requests', k * 5, 'writes', 1, 'network', 'residential', 'mfa', true,
+                 jsonb_build_object('posts', k, 'links', k %% 3, 'sent', k * 3, 'distinct_targets', k * 2,
+                   'replies', k, 'near_duplicates', k, 'views', k * 5, 'requests', k * 5, 'writes', 1,
+                   'network', 'residential', 'mfa', true,
                    'accepted', 1, 'refused', 0), '{}', '[]', false
                FROM risk_account a CROSS JOIN generate_series(1, 10) k WHERE a.external_id LIKE 'f%%'""",
             [list(KINDS), now],
