@@ -86,9 +86,9 @@ def _meant(description: Description, request: Request, reply: _Reply, *, clock: 
     wait = schedule.retry_after(reply.retry_after, now=clock)
     if meaning == "applied":
         effect = _at(reply.told, request.effect) if request.effect else ""
-        if request.effect and not isinstance(effect, str | int):
+        if request.effect and (isinstance(effect, bool) or not isinstance(effect, str | int)):
             return Answer(Meaning.LATER, f"{said}, but names no effect", reply.body)
-        return Answer(Meaning.APPLIED, said, effect_id=str(effect)[:128])
+        return Answer(Meaning.APPLIED, said, effect_id=_storable(str(effect))[:128])
     if meaning == "never" and 300 <= reply.status < 400:
         return Answer(Meaning.LATER, f"{said}: redirects are not followed")
     unreached = reply.status in (502, 503, 504)
@@ -221,11 +221,16 @@ def _credentials(auth: str, secret: str, body: bytes, *, clock: datetime) -> dic
 
 
 def _understood(raw: bytes) -> tuple[Any, str]:
-    text = raw.decode("utf-8", "replace").replace("\x00", "\ufffd")
+    text = _storable(raw.decode("utf-8", "replace"))
     try:
         return json.loads(text), text[:KEPT]
     except (ValueError, RecursionError):
         return None, text[:KEPT]
+
+
+def _storable(text: str) -> str:
+    """What the database takes: no NUL, no half of a character."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
 
 
 def _at(told: Any, path: str) -> Any:

@@ -79,6 +79,7 @@ def carry_out(description, call=CALL):
         (said(200, b'{"effect_id": "ef-1"}'), Meaning.APPLIED, "answered 200"),
         (said(200, b'{"error": "no such thing"}'), Meaning.LATER, "answered 200, but names no effect"),
         (said(200, b'{"effect_id": "ef'), Meaning.LATER, "answered 200, but names no effect"),
+        (said(200, b'{"effect_id": true}'), Meaning.LATER, "answered 200, but names no effect"),
         (said(200, b'{"effect_id": {"a": 1}}'), Meaning.LATER, "answered 200, but names no effect"),
         (said(200, b"[" * 100_000), Meaning.LATER, "answered 200, but names no effect"),
         (said(200, b"x" * (1 << 21)), Meaning.LATER, "answered 200 with more than 1048576 bytes"),
@@ -106,6 +107,12 @@ def test_it_understands_an_answer(backend, description, answer, meaning, why):
 
     assert (told.meaning, told.why) == (meaning, why)
     assert len(backend.heard) == 1
+
+
+def test_an_effect_is_named_in_what_the_database_takes(backend, description):
+    backend.answers.append(said(200, rb'{"effect_id": "a\u0000b\ud800c"}'))
+
+    assert carry_out(description).effect_id == "a\ufffdb?c"
 
 
 def test_it_keeps_what_was_said_against_it(backend, description):
