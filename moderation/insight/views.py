@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -26,6 +27,7 @@ from .cells import csv_text
 from .models import Export
 
 LOG_PAGE = 50
+MOST_RULES = 15  # on the dashboard itself, by cases; its table holds them all
 
 
 # --- Dashboards -----------------------------------------------------------------------------------------------------
@@ -52,7 +54,10 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     shown = dashboards.board(user, period, queue=queue, now=now)
     tables = {slug: make(shown, now=now) for slug, make in tiles.TABLES.items()}
     query = period.query + (f"&queue={queue.slug}" if queue else "")
+    rules = sorted(tables["rules"].rows, key=lambda row: -(row[2].raw or 0))
     context = {
+        "rules": replace(tables["rules"], rows=rules[:MOST_RULES]),
+        "more_rules": len(rules) > MOST_RULES,
         "headline": tiles.headline(shown, now=now),
         "tables": tables,
         "queues": shown.queues,

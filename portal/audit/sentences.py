@@ -55,7 +55,7 @@ SENTENCES: dict[Event, str] = {
         "added to {case}[: {signal}][, {risk_type}][ (priority {priority})][; moved it from {came_from} to {to}]"
     ),
     Event.CASE_MOVED: "moved {case}[ from {came_from}][ to {to}]",
-    Event.CASE_OPENED: "opened {case} about {account}[ in {queue}][ for {risk_type}]",
+    Event.CASE_OPENED: "opened {case} about {account}[ in the queue {queue}][, {risk_type}]",
     Event.CASE_PENDING: "set {case} to wait[ for {pending_for}][ until {until}][; then: {default}]",
     Event.CASE_REASSIGNED: "gave {case}[ to {user}]",
     Event.CASE_RELEASED: "gave {case} back to its queue",
@@ -108,7 +108,7 @@ SENTENCES: dict[Event, str] = {
     Event.SCORES_TAKEN: "took[ {scores}] new scores[ and {signals} signals] to[ {cases}] cases",
     Event.SCORES_WRITTEN: "scored[ {accounts}] accounts[; {changed} scores changed]",
     Event.SIGNALS_ACCEPTED: (
-        "took in[ {accepted}] signals[ by the door {door}][, {duplicates} known before][, {rejected} refused]"
+        "took in signals[ by the door {door}][: {accepted} new][, {duplicates} known before][, {rejected} refused]"
     ),
     Event.SIGN_IN_FAILED: "failed to sign in[ as {username}]",
     Event.SIGN_IN_SUCCEEDED: "signed in",
@@ -116,9 +116,16 @@ SENTENCES: dict[Event, str] = {
     Event.STANDING_LIFTED: "lifted the standing[ {outcome}] of {account}",
     Event.STANDING_RECORDED: "recorded[ {outcome}] as standing for {account}[ under {policy}][, strikes: {strikes}]",
     Event.STRATEGY_PUBLISHED: "published {strategy}[ ({risk_type} version {version})]",
-    Event.USER_CREATED: "added {user}[ ({username})]",
+    Event.USER_CREATED: "added {user}",
     Event.USER_DISABLED: "disabled {user}[: {why}]",
     Event.WORKFLOW_PUBLISHED: "published {workflow}",
+}
+
+# Reasons that the rooms write as one word.
+CODES: dict[str, str] = {
+    "joined": "it joined another case",
+    "lease": "its lease ran out",
+    "proposal": "nobody agreed in time",
 }
 
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
@@ -140,7 +147,7 @@ def tell(type: str, subjects: Sequence[str], facts: Mapping[str, Any]) -> list[P
     if template is None:
         return [Part(type.replace(".", " ").replace("_", " ") + " "), *_named(subjects[:1])]
     of = _by_kind(subjects)
-    known = set(of) | {name for name, value in facts.items() if _word(value)}
+    known = set(of) | {name for name, value in facts.items() if _word(value) not in ("", "0")}
     kept = _OPTIONAL.sub(lambda found: found[1] if known.issuperset(_NAME.findall(found[1])) else "", template)
     parts: list[Part] = []
     for piece in re.split(r"(\{\w+\})", kept):
@@ -192,4 +199,4 @@ def _word(value: Any) -> str:
         return ", ".join(f"{key} {_word(inner)}" for key, inner in value.items() if _word(inner))
     if isinstance(value, list):
         return ", ".join(filter(None, map(_word, value)))
-    return _TIME.sub(r"\1 \2 UTC", str(value)).replace("_", " ")
+    return CODES.get(value) or _TIME.sub(r"\1 \2 UTC", str(value)).replace("_", " ")

@@ -42,11 +42,19 @@ def test_it_gives_subjects_as_parts_that_a_page_can_link():
 
 
 def test_it_drops_what_names_a_missing_fact():
-    with_why = sentence("case.returned", "user:1", ["case:3"], {"why": "lease_ended"}, plainly)
+    with_why = sentence("case.returned", "user:1", ["case:3"], {"why": "left_early"}, plainly)
     without = sentence("case.returned", "user:1", ["case:3"], {}, plainly)
 
-    assert with_why == "user 1 returned case 3 to its queue: lease ended."
+    assert with_why == "user 1 returned case 3 to its queue: left early."
     assert without == "user 1 returned case 3 to its queue."
+
+
+def test_it_does_not_count_nothing():
+    facts = {"accepted": 3, "duplicates": 0, "rejected": 0, "door": "api"}
+
+    assert (
+        sentence("signals.accepted", "user:1", [], facts, plainly) == "user 1 took in signals by the door api: 3 new."
+    )
 
 
 def test_it_tells_an_event_of_a_newer_version_by_its_name():
