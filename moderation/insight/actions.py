@@ -46,6 +46,7 @@ def request_export(
         Event.EXPORT_REQUESTED,
         by=by,
         of=export,
+        also=chosen.subjects,
         now=now,
         formats=list(formats),
         purpose=kept.commitment.hex(),
@@ -150,4 +151,4 @@ def view_log(chosen: history.LogFilter, *, by: User, now: datetime) -> None:
     facts = {"filter": stated} if stated else {}
     if any(json.loads(bytes(row))["facts"] == facts for row in recent.values_list("payload", flat=True)[:200]):
         return
-    audit.record(Event.AUDIT_VIEWED, by=by, of=by, now=now, **facts)
+    audit.record(Event.AUDIT_VIEWED, by=by, of=by, also=chosen.subjects, now=now, **facts)

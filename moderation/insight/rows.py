@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -27,6 +27,7 @@ from .rollups import AGES
 from .tiles import Cell, heads, text
 
 PAGE = 50
+MOST = 5000  # rows that a CSV of them holds; the whole history is for an export
 IN_EFFECT = ("held", "released", "reversed")
 
 
@@ -243,6 +244,17 @@ LISTINGS: dict[str, Callable[[Cut], Listing]] = {
     "effects": effects,
 }
 OWN = ("decided", "reversed")  # what somebody who sees only their own work may open
+
+
+def all_of(what: str, cut: Cut, first: Listing) -> Iterator[list[Cell]]:
+    """The rows from a first page on, page by page, up to `MOST`."""
+    page = first
+    for _ in range(MOST // PAGE - 1):
+        yield from page.rows
+        if page.next is None:
+            return
+        page = LISTINGS[what](replace(cut, given={**cut.given, "cursor": page.next}))
+    yield from page.rows
 
 
 def _decisions(cut: Cut) -> QuerySet[Decision]:

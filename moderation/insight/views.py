@@ -104,9 +104,10 @@ def dashboard_rows(request: HttpRequest, what: str) -> HttpResponse:
         raise Http404
     queues = [queue] if queue else list(Queue.objects.visible_to(user))
     given = {key: str(value) for key, value in request.GET.items()}
-    listing = rows.LISTINGS[what](rows.Cut(user, period, queues, given, now))
+    cut = rows.Cut(user, period, queues, given, now)
+    listing = rows.LISTINGS[what](cut)
     if request.GET.get("format") == "csv":
-        return _csv(what, listing.columns, ([cell.plain for cell in row] for row in listing.rows))
+        return _csv(what, listing.columns, ([cell.plain for cell in row] for row in rows.all_of(what, cut, listing)))
     query = request.GET.copy()
     query.pop("cursor", None)
     context = {
