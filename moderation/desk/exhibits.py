@@ -12,6 +12,7 @@ from django.utils import timezone
 from portal.privacy.actions import open_values
 from portal.wording import moment, number, plain, short_day
 from risk.intake.models import Account, Signal
+from risk.scoring.reading import hidden_types
 
 MOST = 60  # the newest signals that a page reads
 SHOWN_OF_A_KIND = 3  # the rest of a kind stands behind "more"
@@ -95,6 +96,10 @@ def exhibits_of(account: Account, *, lanes: Sequence[str], now: datetime) -> tup
         .order_by("-occurred_at", "-id")
         .values("id", "source", "external_id", "kind", "occurred_at", "data", "attributes", "scores")[:MOST]
     )
+    if any(row["scores"] for row in rows):  # a verdict on another lane's risk does not exist here either
+        hidden = hidden_types(lanes)
+        for row in rows:
+            row["scores"] = [verdict for verdict in row["scores"] or [] if verdict.get("risk_type") not in hidden]
     words = open_values(_vault_ids(rows))
     found = [_exhibit(row, index, words, now=now) for index, row in enumerate(rows, start=1)]
     kinds: dict[str, list[Exhibit]] = {}

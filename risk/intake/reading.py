@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,6 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Sum
 
-from . import catalogue
 from .models import Account, Standing
 
 LINKED_SHOWN = 50
@@ -46,19 +45,6 @@ def linked_accounts(
         cursor.execute(LINKED, [account.pk, list(kinds), account.pk, limit, now, limit])
         names = ("account", "platform", "id", "handle", "kinds", "first_at", "last_at", "standing")
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-def shown_attributes(account: Account, *, lanes: Collection[str]) -> dict[str, Any]:
-    """The attributes of an account for somebody of these lanes.
-
-    Plain values; what the vault holds stays a reference.
-    """
-    minor = frozenset() if "minors" in lanes else catalogue.attributes().minor | {"birth_date"}
-    return {
-        name: value["value"] if isinstance(value, dict) and "at" in value else value
-        for name, value in sorted(account.attributes.items())
-        if name not in minor
-    }
 
 
 def strikes(account_id: UUID, *, now: datetime) -> int:

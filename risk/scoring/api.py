@@ -46,6 +46,9 @@ class ScoreSerializer(serializers.Serializer[Any]):
     strategy = serializers.CharField(allow_null=True)
     model = serializers.CharField(required=False, help_text="whose verdict it is, where it was made elsewhere")
     reasons = ReasonSerializer(many=True)
+    not_evaluated = serializers.DictField(
+        child=serializers.CharField(), help_text="rules that missed a feature, and which"
+    )
 
 
 class LinkedSerializer(serializers.Serializer[Any]):

@@ -8,7 +8,6 @@ from typing import Any
 
 from .score import Contribution
 
-TOP = 4
 TITLE_LENGTH = 200
 _PLACE = re.compile(r"\{([a-z0-9_]+)\}")
 
@@ -35,11 +34,6 @@ def shown(value: Any) -> str:
 def ordered(rows: Iterable[Contribution]) -> list[Contribution]:
     """The rows as people read them: what adds most first, then what takes away, trust last."""
     return sorted(rows, key=lambda row: (row.points < 0, -abs(row.points), row.rule))
-
-
-def headline(rows: Sequence[Contribution], titles: Mapping[str, str]) -> str:
-    """The first four reasons in one line."""
-    return "; ".join(titles[row.rule] for row in ordered(rows)[:TOP] if row.points > 0)
 
 
 def missing_sentence(features: Sequence[str]) -> str:

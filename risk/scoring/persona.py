@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .explain import missing_sentence
+
 
 def score_line(score: Mapping[str, Any], reasons: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """One score as the card shows it; a verdict made elsewhere says whose it is and has no reasons of ours."""
@@ -20,6 +22,7 @@ def score_line(score: Mapping[str, Any], reasons: Iterable[Mapping[str, Any]]) -
         "at": score["at"],
         "strategy": f"{score['risk_type']} v{score['number']}" if score["number"] else None,
         "reasons": [dict(reason) for reason in reasons],
+        "not_evaluated": {rule: missing_sentence(names) for rule, names in score["missing"].items()},
     }
     if score["model"]:
         line["model"] = score["model"]

@@ -35,7 +35,7 @@ def register(name: str, part: Part) -> None:
 def card(account: Account, *, lanes: Collection[str], now: datetime) -> dict[str, Any]:
     """The persona card of an account for somebody who may know of these lanes: four queries, and those of the parts."""
     newest = Score.objects.filter(account=account, latest=True).exclude(risk_type__in=hidden_types(lanes))
-    names = ("id", "risk_type", "raw", "shown", "band", "urgency", "at", "model", "number")
+    names = ("id", "risk_type", "raw", "shown", "band", "urgency", "at", "model", "missing", "number")
     scores = [
         dict(zip(names, row, strict=True))
         for row in newest.values_list(*names[:-1], "version__number").order_by("risk_type", "model")

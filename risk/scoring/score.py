@@ -5,7 +5,7 @@ Additive points in groups with caps, decay and floors; the rows add up exactly.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import floor
@@ -165,11 +165,6 @@ def _shrunk(values: Sequence[float], excess: float, *, positive: bool) -> list[f
     mass = sum(abs(value) for value in values if (value > 0) == positive)
     keep = 1 - excess / mass
     return [value * keep if (value > 0) == positive else value for value in values]
-
-
-def without(plan: Plan, hits: Iterable[Hit], rule: str, *, now: datetime) -> int:
-    """The raw score there would be without one rule."""
-    return score(plan, [hit for hit in hits if hit.rule.key != rule], now=now).raw
 
 
 def _half_up(value: float) -> int:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk.scoring.score import Hit, Plan, Points, band, score, shares, summed, without
+from risk.scoring.score import Hit, Plan, Points, band, score, shares, summed
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 PLAN = Plan(severity=60, review=50)
@@ -71,12 +71,6 @@ def test_it_lets_a_floor_go_with_the_rule_that_set_it() -> None:
     result = score(PLAN, [hit("a", "content", 30, half=14, floor=50, ago=14, holds=False)], now=NOW)
 
     assert result.raw == 15
-
-
-def test_it_says_what_the_score_were_without_one_rule() -> None:
-    hits = [hit("a", "identity", 20), hit("b", "identity", 18)]
-
-    assert without(PLAN, hits, "a", now=NOW) == 18
 
 
 def test_it_names_the_bands_by_the_types_own_review_line() -> None:

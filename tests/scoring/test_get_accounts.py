@@ -65,6 +65,7 @@ def test_the_card_shows_scores_with_reasons_that_add_up(told: Any, client_of: An
     assert ours["strategy"] == "fake_account v1"
     assert sum(reason["points"] for reason in ours["reasons"]) == ours["raw"]
     assert {"rule", "title", "group", "points", "detail"} <= set(ours["reasons"][0])
+    assert ours["not_evaluated"]["fa_disposable_mail"] == "not evaluated: feature email_domain missing"
     assert (verdict["model"], verdict["score"], verdict["reasons"], verdict["strategy"]) == ("spamnet-4", 91, [], None)
     assert (card["headline"], card["headline_type"]) == (54.6, "spam")
     assert (card["platform"], card["id"], card["handle"]) == ("main", "robot", "re•••.9000")
