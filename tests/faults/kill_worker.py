@@ -22,7 +22,6 @@ from typing import Any
 from .stage import Stage, until
 
 KINDS = ("suspend", "unsuspend", "limit_reach", "label")
-SECONDS_PER_KILL = 5.0
 ENDS = {"applied", "superseded"}
 
 
@@ -33,7 +32,6 @@ class Plan:
     decisions: int = 60
     kills: int = 3
     acts: tuple[str, ...] = ("worker", "worker", "pool")
-    accounts: int = 0
     seed: int = 1
     lease: int = 6
     broker: bool = True
@@ -63,38 +61,45 @@ def prepare() -> None:
     call_command("migrate", database="owner", verbosity=0)
 
 
-def order_all(plan: Plan, stop: threading.Event) -> None:
-    """Order one action per decision, each in the transaction that would release it, spread over the kills."""
-    from django.db import connection, transaction
-    from django.utils import timezone
+class Orders:
+    """Orders actions, each in the transaction that would release its decision; a burst at a time."""
 
-    from moderation.enforcement import actions
-    from tests.enforcement.world import account, released_decision
+    def __init__(self, plan: Plan) -> None:
+        from tests.enforcement.world import account
 
-    dice = random.Random(plan.seed)
-    accounts = [account(f"f{n}") for n in range(plan.accounts or max(1, plan.decisions // 4))]
-    for number in range(plan.decisions):
-        if stop.is_set():
-            break
-        with transaction.atomic():
-            decision = released_decision(accounts[number % len(accounts)])
-            actions.order(
-                decision_id=decision.pk, account=decision.account, kind=dice.choice(KINDS), by=decision.made_by,
-                now=timezone.now(), policy="SPM-1.2", reason_code="spam_run",
-            )  # fmt: skip
-        time.sleep(dice.random() * 2 * SECONDS_PER_KILL * plan.kills / plan.decisions)
-    connection.close()
+        self.dice, self.number = random.Random(plan.seed), 0
+        self.accounts = [account(f"f{n}") for n in range(max(1, plan.decisions // 4))]
+
+    def some(self, count: int) -> None:
+        """This many more, one after the other."""
+        from django.db import connection, transaction
+        from django.utils import timezone
+
+        from moderation.enforcement import actions
+        from tests.enforcement.world import released_decision
+
+        for _ in range(count):
+            with transaction.atomic():
+                decision = released_decision(self.accounts[self.number % len(self.accounts)])
+                actions.order(
+                    decision_id=decision.pk, account=decision.account, kind=self.dice.choice(KINDS),
+                    by=decision.made_by, now=timezone.now(), policy="SPM-1.2", reason_code="spam_run",
+                )  # fmt: skip
+            self.number += 1
+        connection.close()
 
 
-def break_things(stage: Stage, plan: Plan, told: Told) -> None:
-    """One act after the other, each when the worker is there again and a call is under way."""
+def break_things(stage: Stage, plan: Plan, orders: Orders, told: Told) -> None:
+    """Before each act a burst of orders, so that the worker, when it is there, is in the middle of calls."""
     from moderation.enforcement.models import Enforcement
 
     dice = random.Random(plan.seed + 1)
     for _ in range(plan.kills):
         if plan.broker:
             until(stage.worker_listens, within=60)
-        time.sleep(0.5 + dice.random())
+        burst = threading.Thread(target=orders.some, args=(plan.decisions // (plan.kills + 1),))
+        burst.start()
+        time.sleep(0.5 + dice.random() * 1.5)  # its first task comes with a cold start
         until(lambda: Enforcement.objects.filter(status="in_flight").exists(), within=4, every=0.002)
         act = dice.choice(plan.acts)
         if act == "flush":
@@ -107,6 +112,7 @@ def break_things(stage: Stage, plan: Plan, told: Told) -> None:
             stage.kill(act)
             stage.start(act)
         told.done.append(act)
+        burst.join()
 
 
 def run(folder: Path, plan: Plan) -> Told:
@@ -116,20 +122,13 @@ def run(folder: Path, plan: Plan) -> Told:
         prepare()
         from moderation.enforcement.models import Enforcement
 
+        orders = Orders(plan)
         stage.faults(plan.faults)
-        names = ("worker", "dispatcher") if plan.broker else ("dispatcher",)
-        for name in names:
+        for name in ("worker", "dispatcher") if plan.broker else ("dispatcher",):
             stage.start(name)
-        stop, begun = threading.Event(), time.monotonic()
-        if plan.broker:
-            until(stage.worker_listens, within=60)
-        orders = threading.Thread(target=order_all, args=(plan, stop))
-        orders.start()
-        try:
-            break_things(stage, plan, told)
-        finally:
-            orders.join(timeout=plan.within)
-            stop.set()
+        begun = time.monotonic()
+        break_things(stage, plan, orders, told)
+        orders.some(plan.decisions - orders.number)
         stage.faults({})
         until(lambda: not Enforcement.objects.open().exists(), within=plan.within)
         told.seconds = time.monotonic() - begun
