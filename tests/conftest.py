@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.chromium import chromium  # noqa: F401 - a fixture of every folder
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Passwords of tests guard nothing: a hash made to be slow would only make the suite slow."""

@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from portal.local.platform import Platform
 
 from .test_platform import act
 
-QUIET = [
-    "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
-    root = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=[*QUIET, *root])
-        yield browser
-        browser.close()
-
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
-def test_its_pages_have_no_accessibility_violation(tmp_path: Path, browser: Browser, scheme: str, width: int) -> None:
+def test_its_pages_have_no_accessibility_violation(tmp_path: Path, chromium: Browser, scheme: str, width: int) -> None:
     (tmp_path / "demo.json").write_text("{}")
     with Platform(data=tmp_path / "p.jsonl", secret="secret", demo=tmp_path / "demo.json") as platform:
         act(platform.url, "k1", 1, "suspend", until="2026-12-01T00:00:00Z")
         act(platform.url, "k2", 2, "restrict", scope="live")
         act(platform.url, "k3", 3, "notify", notice={"text": "You are suspended.", "language": "en", "template": "N"})
-        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         said: list[str] = []
         page.on("console", lambda message: said.append(message.text))
         for path in ("/", "/?said=worker", "/?account=nobody", "/accounts/main/48211"):
