@@ -33,7 +33,7 @@ UPDATE moderation_case SET status = 'claimed', version = version + 1, claimed_by
    AND status = 'waiting' ORDER BY rank, due_at, opened_at, id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING id"""
 HISTORY_SQL = """
 SELECT id, type, by, told_at, payload FROM portal_auditevent WHERE subjects @> ARRAY[%s]::varchar[]
- ORDER BY coalesce(told_at, occurred_at) DESC, id DESC LIMIT 50"""
+ ORDER BY coalesce(told_at, occurred_at, occurred_at) DESC, id DESC LIMIT 50"""  # three: see WHEN_OF_FEW in history.py
 SPREAD = "SELECT id, type, by, subjects, payload FROM portal_auditevent ORDER BY coalesce(told_at, occurred_at), id"
 
 
