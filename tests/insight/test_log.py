@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.urls import reverse
 
 from moderation.decisions import actions as decisions
+from moderation.insight import history
 from portal.audit import actions as audit
 from portal.audit.events import Event
 from portal.audit.models import AuditEvent
@@ -183,3 +185,19 @@ def test_it_asks_a_bounded_number_of_queries(signed_in, ada, ben, vera, django_a
 @pytest.mark.parametrize("role", ["reviewer", "specialist", "analyst", "operator", "admin"])
 def test_it_is_closed_to_who_may_not_read_it(role, signed_in, person):
     assert signed_in(person("x", role)).get(reverse("log")).status_code == 403
+
+
+@pytest.mark.parametrize("subject", ["case", "account"])
+def test_it_finds_the_events_of_one_thing_by_their_subject(subject, ada, person):
+    decision = decide(ada)
+    lena = person("lena", "lead", "lane:minors", "lane:safety")  # all lanes: no filter of lanes that costs something
+    wanted = {"case": str(decision.case_id), "account": f"main:{decision.account.external_id}"}
+    found = history.read({subject: wanted[subject]}, wanted_by=lena).events(lena).order_by("-when", "-id")[:51]
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")  # a small table is read as a whole; a large one is not
+    plan = found.explain()
+
+    assert "event_by_subject" in plan
+    assert "event_newest_first" not in plan
+    assert len(found) > 3
