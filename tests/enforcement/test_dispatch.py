@@ -127,12 +127,14 @@ def test_two_of_them_do_nothing_twice(running, ordered, platform):
 def test_a_chore_is_done_when_its_channel_speaks(running):
     done = []
     running(lambda bell: None, Chore("other", lambda: done.append(1), every=3600, hears=("reeve_other",)))
-    assert until(lambda: len(done) == 1)  # once at the start
+    assert until(lambda: len(done) == 1)  # once at the start, perhaps before anybody listens
 
-    with connection.cursor() as cursor:
-        cursor.execute("NOTIFY reeve_other")
+    def said_and_done() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("NOTIFY reeve_other")
+        return len(done) > 1
 
-    assert until(lambda: len(done) == 2)
+    assert until(said_and_done)
 
 
 def test_a_chore_that_fails_is_tried_again_and_stops_nothing(running, ordered, platform):
