@@ -9,7 +9,7 @@ from moderation.decisions import api as decisions_api
 from moderation.desk import case_views, views
 from moderation.enforcement import api as enforcement_api
 from moderation.insight import api as insight_api
-from moderation.insight import outbox_views, settings_views
+from moderation.insight import log_api, outbox_views, settings_views
 from moderation.insight import views as insight_views
 
 # The desk: pages where cases are worked, one POST per verb.
@@ -88,6 +88,9 @@ insight = [
     path("settings/queues/", settings_views.queues, name="queues"),
     path("settings/policies/", settings_views.policies, name="policies"),
     path("settings/strategies/", settings_views.strategies, name="strategies"),
+    path("api/v1/audit/checkpoint", log_api.checkpoint, name="api-audit-checkpoint"),
+    path("api/v1/audit/events", log_api.events, name="api-audit-events"),
+    path("api/v1/audit/proof", log_api.proof, name="api-audit-proof"),
     path("api/v1/exports", insight_api.ask, name="api-exports"),
     path("api/v1/exports/<uuid:pk>", insight_api.look, name="api-export"),
     path("api/v1/exports/<uuid:pk>/cancel", insight_api.cancel, name="api-export-cancel"),

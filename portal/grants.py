@@ -10,7 +10,21 @@ from typing import Any
 from django.conf import settings
 from django.db import connections
 
-INSERT_ONLY = ("portal_auditevent",)
+INSERT_ONLY = ("portal_auditevent", "portal_pending")
+READ_ONLY = ("portal_leaf", "portal_tile", "portal_tree", "portal_head", "portal_checkpoint")
+# What the two processes that prove the log may do, and nothing beside it.
+OTHERS: dict[str, dict[str, tuple[str, ...]]] = {
+    "sequencer": {
+        "SELECT": (
+            "portal_auditevent", "portal_pending", *READ_ONLY, "moderation_case", "moderation_decision",
+            "moderation_enforcement", "risk_standing",
+        ),
+        "INSERT": ("portal_leaf", "portal_tile", "portal_head"),
+        "UPDATE": ("portal_pending", "portal_tile", "portal_tree", "portal_head"),
+        "DELETE": ("portal_pending",),
+    },
+    "signer": {"SELECT": ("portal_tile", "portal_tree", "portal_checkpoint"), "INSERT": ("portal_checkpoint",)},
+}  # fmt: skip
 
 
 def grant(*, using: str, **_sent: Any) -> None:
@@ -25,8 +39,7 @@ def grant(*, using: str, **_sent: Any) -> None:
     connection = connections[using]
     name = connection.ops.quote_name
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
-        if cursor.fetchone() is None:
+        if not _there(cursor, role):
             return
         cursor.execute(f"GRANT USAGE ON SCHEMA public TO {name(role)}")
         cursor.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name(role)}")
@@ -34,5 +47,21 @@ def grant(*, using: str, **_sent: Any) -> None:
         tables = set(connection.introspection.table_names(cursor))
         for table in tables.intersection(INSERT_ONLY):
             cursor.execute(f"REVOKE UPDATE, DELETE, TRUNCATE ON {name(table)} FROM {name(role)}")
+        for table in tables.intersection(READ_ONLY):
+            cursor.execute(f"REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {name(table)} FROM {name(role)}")
         if "django_migrations" in tables:
             cursor.execute(f"REVOKE INSERT, UPDATE, DELETE ON django_migrations FROM {name(role)}")
+        for alias, rights in OTHERS.items():
+            other = str(settings.DATABASES[alias].get("USER") or "")
+            if other in (owner, role) or not _there(cursor, other):
+                continue
+            cursor.execute(f"GRANT USAGE ON SCHEMA public TO {name(other)}")
+            for right, named in rights.items():
+                granted = ", ".join(name(table) for table in named if table in tables)
+                if granted:
+                    cursor.execute(f"GRANT {right} ON {granted} TO {name(other)}")
+
+
+def _there(cursor: Any, role: str) -> bool:
+    cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
+    return cursor.fetchone() is not None

@@ -117,6 +117,9 @@ DATABASES = {
     "default": database(DATABASE_URL)
     | {"CONN_MAX_AGE": env.int("CONN_MAX_AGE", default=60), "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False},
     "owner": database(MIGRATE_DATABASE_URL),
+    # The two processes that prove the log have roles of their own; where one role does all, the owner's is taken.
+    "sequencer": database(env.str("SEQUENCER_DATABASE_URL", default=MIGRATE_DATABASE_URL)),
+    "signer": database(env.str("SIGNER_DATABASE_URL", default=MIGRATE_DATABASE_URL)),
 }
 
 # --- Redis: broker, cache -------------------------------------------------------------------------------------------
@@ -273,8 +276,15 @@ CELERY_BROKER_URL = broker(REDIS_URL)
 VAULT_KEY = env.str("VAULT_KEY", default="")
 INDEX_KEY = env.str("INDEX_KEY", default="")
 
+# --- The proof of the log --------------------------------------------------------------------------------------------
+
+AUDIT_ORIGIN = env.str("AUDIT_ORIGIN", default="reeve.local/log")  # the name in every checkpoint; never change it
+AUDIT_KEY = env.str("AUDIT_KEY", default="")  # 32 bytes, base64: makes the tags of subjects in leaves
+SIGNER_DIR = Path(env.str("SIGNER_DIR", default=str(DATA_DIR / "signer")))  # the signer's key and its own record
+AUDIT_VKEY = env.str("AUDIT_VKEY", default="")  # the public key of the log; unset: what the signer wrote down
+
 if PRODUCTION:
-    for _needed in ("SECRET_KEY", "VAULT_KEY", "INDEX_KEY", "DATABASE_URL", "REDIS_URL", "ALLOWED_HOSTS"):
+    for _needed in ("SECRET_KEY", "VAULT_KEY", "INDEX_KEY", "AUDIT_KEY", "DATABASE_URL", "REDIS_URL", "ALLOWED_HOSTS"):
         if not (os.environ.get(_needed) or os.environ.get(f"{_needed}_FILE")):
             raise ImproperlyConfigured(
                 f"REEVE_PRODUCTION is on and {_needed} (or {_needed}_FILE) is not set; see docs/operations.md."

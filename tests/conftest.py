@@ -12,6 +12,8 @@ import pytest
 
 from tests.chromium import chromium  # noqa: F401 - a fixture of every folder
 
+ALIASES = ("default", "owner", "sequencer", "signer")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Passwords of tests guard nothing: a hash made to be slow would only make the suite slow."""
@@ -38,7 +40,7 @@ def django_db_setup(django_db_blocker: Any, worker_id: str) -> Iterator[None]:
     with maintenance.cursor() as cursor:
         cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         cursor.execute(f'CREATE DATABASE "{name}"')
-    for alias in ("default", "owner"):
+    for alias in ALIASES:
         connections[alias].close()
         connections[alias].settings_dict["NAME"] = name
         settings.DATABASES[alias]["NAME"] = name
@@ -47,7 +49,7 @@ def django_db_setup(django_db_blocker: Any, worker_id: str) -> Iterator[None]:
         connections["owner"].close()
     yield
     with django_db_blocker.unblock():
-        for alias in ("default", "owner"):
+        for alias in ALIASES:
             connections[alias].close()
     _drop(maintenance, name)
     maintenance.close()
@@ -104,6 +106,7 @@ def _empty_tables() -> None:
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE portal_auditevent DISABLE TRIGGER USER")
         cursor.execute(f"TRUNCATE {named} RESTART IDENTITY CASCADE")
+        cursor.execute("INSERT INTO portal_tree (id, size) VALUES (1, 0)")
         cursor.execute("ALTER TABLE portal_auditevent ENABLE TRIGGER USER")
     connection.close()
     cache.clear()

@@ -47,7 +47,90 @@ class AuditEvent(models.Model):
                 when=pgtrigger.Before,
                 func="RAISE EXCEPTION 'the log is append-only: it cannot be emptied';",
             ),
+            # Whoever writes an event, by whatever road, puts it before the sequencer in the same transaction.
+            pgtrigger.Trigger(
+                name="events_wait_for_the_tree",
+                operation=pgtrigger.Insert,
+                level=pgtrigger.Statement,
+                when=pgtrigger.After,
+                referencing=pgtrigger.Referencing(new="fresh"),
+                func="INSERT INTO portal_pending (event_id) SELECT id FROM fresh; RETURN NULL;",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.type} {self.id}"
+
+
+class Pending(models.Model):
+    """An event that has no place in the tree yet: a queue of work, since ids commit out of order."""
+
+    event = models.OneToOneField(AuditEvent, models.DO_NOTHING, primary_key=True, db_constraint=False, related_name="+")
+
+    def __str__(self) -> str:
+        return str(self.event_id)
+
+
+class Tree(models.Model):
+    """The one row that says how far the tree is; who grows it holds its lock."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    size = models.BigIntegerField(default=0)  # leaves
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="there_is_one_tree")]
+
+    def __str__(self) -> str:
+        return f"{self.size} leaves"
+
+
+class Leaf(models.Model):
+    """The numbered place of an event in the tree (RFC 6962); written by the sequencer alone."""
+
+    index = models.BigIntegerField(primary_key=True)  # from 0, without a gap
+    event = models.OneToOneField(AuditEvent, models.DO_NOTHING, db_constraint=False, related_name="leaf")
+    leaf = models.BinaryField()  # the exact bytes that were hashed
+
+    class Meta:
+        triggers = [pgtrigger.Protect(name="leaf_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"leaf {self.index}"
+
+
+class Tile(models.Model):
+    """Up to 256 hashes side by side (C2SP tlog-tiles): of leaves, or at level n of subtrees of 256**n leaves."""
+
+    pk = models.CompositePrimaryKey("level", "idx")
+    level = models.PositiveSmallIntegerField()
+    idx = models.BigIntegerField()
+    hashes = models.BinaryField()  # 32 bytes each
+
+    def __str__(self) -> str:
+        return f"tile {self.level}/{self.idx}"
+
+
+class Head(models.Model):
+    """How many leaves name a subject or an actor, and which was the last: so that the next one is numbered in order."""
+
+    tag = models.BinaryField(primary_key=True, max_length=16)
+    n = models.BigIntegerField()
+    last = models.BigIntegerField()  # the index of that leaf
+
+    def __str__(self) -> str:
+        return bytes(self.tag).hex()
+
+
+class Checkpoint(models.Model):
+    """A signed size and root (C2SP tlog-checkpoint); written by the signer alone."""
+
+    size = models.BigIntegerField(primary_key=True)
+    root = models.BinaryField(max_length=32)
+    note = models.TextField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        triggers = [pgtrigger.Protect(name="checkpoint_is_kept", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"checkpoint at {self.size}"

@@ -69,6 +69,7 @@ def new_secrets() -> dict[str, str]:
         "SECRET_KEY": secrets.token_urlsafe(48),
         "VAULT_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
         "INDEX_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "AUDIT_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
         "PLATFORM_SECRET": secrets.token_urlsafe(32),
     }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 EARLY = ("platform", "web")  # need no tables to start
-LATE = ("worker", "beat", "dispatcher")  # would act on a half-told day
+LATE = ("worker", "beat", "dispatcher", "sequencer", "signer")  # would act on a half-told day
 ALIVE = "alive"  # goes on talking where a day was told; a visitor, so `demo.json` does not name it
 
 
@@ -29,8 +29,8 @@ def command(name: str, *, port: int, platform_port: int, data_dir: Path) -> list
             ]  # fmt: skip
         case "beat":
             return [*celery, "beat", "--loglevel", "WARNING"]
-        case "dispatcher":
-            return [sys.executable, str(ROOT / "manage.py"), "dispatcher"]
+        case "dispatcher" | "sequencer" | "signer":
+            return [sys.executable, str(ROOT / "manage.py"), name]
         case "alive":
             return [*python, "portal.local.alive", str(data_dir)]
         case "platform":

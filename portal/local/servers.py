@@ -24,6 +24,7 @@ from portal.local.guard import Guard
 from portal.local.processes import LINUX, CannotStart, Process, Roll, end, of
 
 OWNER, APPLICATION, DATABASE = "reeve_owner", "reeve_app", "reeve"
+SEQUENCER, SIGNER = "reeve_seq", "reeve_sign"
 MAIN_DATABASES = 16
 
 
@@ -70,6 +71,8 @@ class Servers:
         return {
             "DATABASE_URL": self.database_url,
             "MIGRATE_DATABASE_URL": self.migrate_database_url,
+            "SEQUENCER_DATABASE_URL": self.url(SEQUENCER),
+            "SIGNER_DATABASE_URL": self.url(SIGNER),
             "REDIS_URL": self.redis_url,
         }
 
@@ -263,8 +266,12 @@ class Servers:
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
             there = cursor.fetchone() is not None
         connection.close()
-        if there:
+        provers = [f"CREATE ROLE {role} LOGIN" for role in (SEQUENCER, SIGNER)]
+        let_in = f"GRANT CONNECT ON DATABASE {DATABASE} TO {SEQUENCER}, {SIGNER}"
+        if there:  # perhaps made before the log had its provers
+            run(self.superuser_url, *provers, let_in)
             return
+        run(self.superuser_url, *provers)
         run(self.superuser_url, f"CREATE ROLE {OWNER} LOGIN CREATEDB", f"CREATE ROLE {APPLICATION} LOGIN")
         run(self.url("postgres", "template1"), *(grant.format(owner=OWNER, app=APPLICATION) for grant in GRANTS))
         run(
@@ -272,6 +279,7 @@ class Servers:
             f"CREATE DATABASE {DATABASE} OWNER {OWNER}",
             f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC",
             f"GRANT CONNECT, TEMPORARY ON DATABASE {DATABASE} TO {APPLICATION}",
+            let_in,
         )
 
     # -- in words

@@ -30,7 +30,17 @@ from portal.local.seeding import PEOPLE
 from portal.local.servers import Servers, clear_leftovers
 
 DEATHS, WITHIN = 5, 60.0
-OURS = ("pg-*", "valkey", "platform.jsonl", "platform.secret", "secrets.json", "told.json", "run.json", "exports")
+OURS = (
+    "pg-*",
+    "valkey",
+    "platform.jsonl",
+    "platform.secret",
+    "secrets.json",
+    "told.json",
+    "run.json",
+    "exports",
+    "signer",
+)
 OURS_TOO = ("demo.json", PEOPLE, "log")
 
 
@@ -117,7 +127,7 @@ class Supervisor:
                 f"The day was told only half to this database: empty it and remove {self.data_dir / 'told.json'}."
             )
         say("The last start was cut off while it told the day; beginning again with an empty database.")
-        self._forget("pg-*", "valkey", "platform.jsonl", "told.json", PEOPLE)
+        self._forget("pg-*", "valkey", "platform.jsonl", "told.json", "signer", PEOPLE)
 
     def _told(self) -> str:
         try:
@@ -298,7 +308,12 @@ class Supervisor:
         if not self.prepared:
             return  # what runs here is somebody else's
         roll = self.servers.roll
-        for names in (("seeding",), ("alive", "dispatcher", "beat", "worker"), ("web",), ("platform",)):
+        for names in (
+            ("seeding",),
+            ("alive", "dispatcher", "beat", "worker"),
+            ("web",),
+            ("platform", "sequencer", "signer"),
+        ):
             end_all({name: roll.processes.pop(name) for name in names if name in roll.processes})
         for child in self.children.values():
             with contextlib.suppress(subprocess.TimeoutExpired):

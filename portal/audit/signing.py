@@ -1,0 +1,122 @@
+"""Who vouches for the tree? A process with a key and a record of its own, who refuses what is not a continuation.
+
+The record stands outside the database: a database that was set back, restored or rewritten cannot make the signer
+say something else about a size it has signed.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.conf import settings
+
+from . import note, sealing, tree
+from .models import Checkpoint, Tree
+
+DATABASE = "signer"
+
+
+class RefusesToSign(RuntimeError):
+    """The tree in the database is not a continuation of what was signed; the message says how, and what to do."""
+
+
+@dataclass(frozen=True)
+class Signed:
+    """What was signed last."""
+
+    origin: str
+    size: int
+    root: bytes
+
+
+class Signer:
+    """The key, the record, and the lock that keeps a second signer out."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or Path(settings.SIGNER_DIR)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.lock: IO[str] = (self.folder / "lock").open("a")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.lock.close()
+            raise RefusesToSign(f"Another signer works with {self.folder}.") from None
+        self.key = note.Signer(settings.AUDIT_ORIGIN, self._private())
+        _write(self.folder / "log.vkey", f"{self.key.verifier.vkey}\n".encode())
+
+    def close(self) -> None:
+        """Let another signer in."""
+        self.lock.close()
+
+    def sign(self) -> Signed | None:
+        """Sign the tree as it stands, if it grew; returns what was signed.
+
+        Checked against the own record first, which is on the disk before the signature leaves. Raises `RefusesToSign`.
+        """
+        size = Tree.objects.using(DATABASE).values_list("size", flat=True).get(pk=1)
+        before = self.record()
+        if before and size == before.size and Checkpoint.objects.using(DATABASE).filter(size=size).exists():
+            return None
+        read = sealing.reader(DATABASE)
+        now = Signed(settings.AUDIT_ORIGIN, size, tree.root(size, read))
+        if before:
+            self._refuse_what_is_no_continuation(before, now, read)
+        elif found := Checkpoint.objects.using(DATABASE).order_by("-size").values_list("size", flat=True).first():
+            raise RefusesToSign(
+                f"The database holds a checkpoint of {found} leaves and the record in {self.folder} is gone: bring it "
+                "back from its copy."
+            )
+        told = {"origin": now.origin, "size": now.size, "root": base64.b64encode(now.root).decode()}
+        _write(self.folder / "signed.json", json.dumps(told).encode())
+        text = note.Checkpoint(now.origin, now.size, now.root).text
+        whole = str(note.Note(text, [self.key.sign(text)]))
+        Checkpoint.objects.using(DATABASE).create(size=now.size, root=now.root, note=whole)
+        return now
+
+    def record(self) -> Signed | None:
+        """What was signed last, as this machine remembers it."""
+        try:
+            told: dict[str, Any] = json.loads((self.folder / "signed.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return Signed(told["origin"], told["size"], base64.b64decode(told["root"]))
+
+    def _refuse_what_is_no_continuation(self, before: Signed, now: Signed, read: tree.Reader) -> None:
+        after = "Nothing was signed. The log was set back or rewritten: find out by whom; docs/operations.md says how."
+        if now.origin != before.origin:
+            raise RefusesToSign(f"This key signed for {before.origin}, and is asked to sign for {now.origin}. {after}")
+        if now.size < before.size:
+            raise RefusesToSign(f"The tree has {now.size} leaves, and {before.size} were signed. {after}")
+        proof = tree.consistency(before.size, now.size, read) if before.size else []
+        if before.size and not tree.check_consistency(before.size, now.size, before.root, now.root, proof):
+            raise RefusesToSign(f"The first {before.size} leaves are not those that were signed. {after}")
+
+    def _private(self) -> Ed25519PrivateKey:
+        path = self.folder / "key"
+        if not path.exists():
+            _write(path, Ed25519PrivateKey.generate().private_bytes_raw())
+        return Ed25519PrivateKey.from_private_bytes(path.read_bytes())
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all, and on the disk when this returns."""
+    fresh = path.with_name(f"{path.name}.new")
+    file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(file, content)
+        os.fsync(file)
+    finally:
+        os.close(file)
+    fresh.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
