@@ -53,7 +53,7 @@ class AuditEvent(models.Model):
                 operation=pgtrigger.Insert,
                 level=pgtrigger.Statement,
                 when=pgtrigger.After,
-                referencing=pgtrigger.Referencing(new="fresh"),
+                referencing=pgtrigger.Referencing(new="fresh"),  # type: ignore[no-untyped-call]
                 func="INSERT INTO portal_pending (event_id) SELECT id FROM fresh; RETURN NULL;",
             ),
         ]

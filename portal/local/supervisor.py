@@ -30,18 +30,10 @@ from portal.local.seeding import PEOPLE
 from portal.local.servers import Servers, clear_leftovers
 
 DEATHS, WITHIN = 5, 60.0
-OURS = (
-    "pg-*",
-    "valkey",
-    "platform.jsonl",
-    "platform.secret",
-    "secrets.json",
-    "told.json",
-    "run.json",
-    "exports",
-    "signer",
-)
-OURS_TOO = ("demo.json", PEOPLE, "log")
+OURS = ("pg-*", "valkey", "platform.jsonl", "platform.secret", "secrets.json", "told.json", "run.json", "exports")
+OURS_TOO = ("signer", "demo.json", PEOPLE, "log")
+# those who act first, then those they talk to
+STOPPED = (("seeding",), ("alive", "dispatcher", "beat", "worker"), ("web",), ("platform", "sequencer", "signer"))
 
 
 class Stopped(BaseException):
@@ -308,12 +300,7 @@ class Supervisor:
         if not self.prepared:
             return  # what runs here is somebody else's
         roll = self.servers.roll
-        for names in (
-            ("seeding",),
-            ("alive", "dispatcher", "beat", "worker"),
-            ("web",),
-            ("platform", "sequencer", "signer"),
-        ):
+        for names in STOPPED:
             end_all({name: roll.processes.pop(name) for name in names if name in roll.processes})
         for child in self.children.values():
             with contextlib.suppress(subprocess.TimeoutExpired):

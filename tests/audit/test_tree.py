@@ -38,9 +38,9 @@ def mth(start: int, end: int) -> bytes:
 def tiles_of(*batches: int) -> tuple[int, dict[tuple[int, int], bytes]]:
     """The tiles after batches of these sizes."""
     tiles: dict[tuple[int, int], bytes] = {}
-    size = 0
+    size, read = 0, reader(tiles)
     for batch in batches:
-        tiles |= tree.grow(size, HASHES[size : size + batch], lambda level, index: tiles.get((level, index), b""))
+        tiles.update(tree.grow(size, HASHES[size : size + batch], read))
         size += batch
     return size, tiles
 

@@ -144,7 +144,7 @@ def test_the_signer_refuses_without_its_own_record(signer: signing.Signer) -> No
     write(1)
     seal()
 
-    with pytest.raises(signing.RefusesToSign, match="record in .* is gone"):
+    with pytest.raises(signing.RefusesToSign, match=r"record in .* is gone"):
         signer.sign()
 
 

@@ -38,6 +38,9 @@ CHECKS = [
 CALLS = {
     ("get", "/accounts"): {"200"},
     ("get", "/accounts/{platform}/{id}"): {"200"},
+    ("get", "/audit/checkpoint"): {"200"},
+    ("get", "/audit/events"): {"200"},
+    ("get", "/audit/proof"): {"200"},
     ("get", "/cases"): {"200"},
     ("get", "/cases/{id}"): {"200"},
     ("get", "/enforcements"): {"200"},
