@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from portal.audit import note, signing, tree
+from portal.audit import note, sealing, signing, tree
 from portal.audit.models import AuditEvent
 from tests.audit.test_seal import seal, write
 from tests.conftest import NOON
@@ -96,9 +97,11 @@ def test_who_may_not_read_the_log_gets_no_part_of_it(vera_asks: Any, person: Any
 def test_events_of_a_hidden_lane_are_not_there(vera_asks: Any, person: Any) -> None:
     from tests.make import make_case
 
-    case = make_case(lane="minors")
+    case = make_case(risk_type="underage", queue="minors")
     seal()
     hidden = AuditEvent.objects.filter(subjects__contains=[case.audit_name]).first()
     assert hidden is not None
+    told = json.loads(bytes(hidden.leaf.leaf))
+    assert told["subj"][0]["k"] == sealing.tag(case.audit_name, "minors").hex(), "counted apart from what all may see"
     assert vera_asks("events", of=f"case:{case.pk}").json()["results"] == []
     assert vera_asks("proof", event=str(hidden.pk)).status_code == 404
