@@ -40,6 +40,7 @@ bench: $(VENV)/.dev ## the benchmarks, as tables
 
 faults: $(VENV)/.dev ## the long fault suites
 	$(PY) -m tests.faults.kill_worker $(or $(ARGS),--decisions 1000 --kills 20)
+	$(PY) -m tests.faults.kill_log --kills 100
 
 states: $(VENV)/.runtime ## draw docs/states.md again
 	$(PY) manage.py draw_states
