@@ -22,7 +22,7 @@ import requests
 from portal.local.processes import Process, Roll, born
 
 ROOT = Path(__file__).resolve().parents[2]
-EVERYBODY = {"web", "worker", "beat", "dispatcher", "platform", "postgres", "valkey"}
+EVERYBODY = {"web", "worker", "beat", "dispatcher", "sequencer", "signer", "platform", "postgres", "valkey"}
 
 
 def clean_environment() -> dict[str, str]:
@@ -132,6 +132,14 @@ def test_it_writes_down_how_a_script_walks_in(demo: Demo) -> None:
     psycopg2.connect(told["database_url"]).close()
     psycopg2.connect(told["migrate_database_url"]).close()
     assert redis.Redis.from_url(told["redis_url"]).ping()
+
+
+@pytest.mark.slow
+def test_its_log_is_sealed_signed_and_sound(demo: Demo) -> None:
+    until = time.monotonic() + 20
+    while (answer := demo.manage("verify_audit")).returncode or "sound up to checkpoint" not in answer.stdout:
+        assert time.monotonic() < until, answer.stdout + answer.stderr
+        time.sleep(0.5)
     assert requests.get(told["platform_url"], timeout=30).status_code == 200
     assert requests.get(f"{told['url']}/api/v1/queues", timeout=30).status_code == 401
     key = {"Authorization": f"Bearer {told['users'][0]['api_key']}"}
