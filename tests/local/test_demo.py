@@ -132,6 +132,10 @@ def test_it_writes_down_how_a_script_walks_in(demo: Demo) -> None:
     psycopg2.connect(told["database_url"]).close()
     psycopg2.connect(told["migrate_database_url"]).close()
     assert redis.Redis.from_url(told["redis_url"]).ping()
+    assert requests.get(told["platform_url"], timeout=30).status_code == 200
+    assert requests.get(f"{told['url']}/api/v1/queues", timeout=30).status_code == 401
+    key = {"Authorization": f"Bearer {told['users'][0]['api_key']}"}
+    assert requests.get(f"{told['url']}/api/v1/queues", headers=key, timeout=30).status_code == 200
 
 
 @pytest.mark.slow
@@ -140,10 +144,6 @@ def test_its_log_is_sealed_signed_and_sound(demo: Demo) -> None:
     while (answer := demo.manage("verify_audit")).returncode or "sound up to checkpoint" not in answer.stdout:
         assert time.monotonic() < until, answer.stdout + answer.stderr
         time.sleep(0.5)
-    assert requests.get(told["platform_url"], timeout=30).status_code == 200
-    assert requests.get(f"{told['url']}/api/v1/queues", timeout=30).status_code == 401
-    key = {"Authorization": f"Bearer {told['users'][0]['api_key']}"}
-    assert requests.get(f"{told['url']}/api/v1/queues", headers=key, timeout=30).status_code == 200
 
 
 @pytest.mark.slow
@@ -163,7 +163,9 @@ def test_a_second_one_on_the_same_data_is_refused_and_harms_nothing(demo: Demo) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["worker", "web", "dispatcher", "beat", "platform", "valkey", "postgres"])
+@pytest.mark.parametrize(
+    "name", ["worker", "web", "dispatcher", "sequencer", "signer", "beat", "platform", "valkey", "postgres"]
+)
 def test_a_process_that_dies_is_started_again_under_a_new_number(demo: Demo, name: str) -> None:
     old = demo.processes[name]
     os.kill(old.pid, signal.SIGKILL)
