@@ -60,7 +60,7 @@ def test_a_reviewer_works_by_keys_alone(visit: Any) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url(lambda address: "/cases/" in address and address != first)
     page.locator("[data-undo]").wait_for()
-    assert page.evaluate("document.activeElement.id") == "main"
+    page.wait_for_function("document.activeElement.id === 'main'")  # the script moves it once the page is there
     assert Decision.objects.filter(made_by__username="ada", outcome="no_action", status="held").count() == 1
 
     page.keyboard.press("u")
