@@ -9,7 +9,7 @@ PIP := $(PY) -m pip --disable-pip-version-check -qq install --require-hashes
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench faults states
+.PHONY: help demo test check fix bench faults states data
 .SILENT:
 
 help: ## what there is
@@ -29,6 +29,7 @@ check: $(VENV)/.dev ## lint, format, types, templates, migrations, stale docs
 	find templates -name '*.html' -print0 | xargs -0 -r $(VENV)/bin/djhtml --check --tabwidth 2
 	$(PY) -W ignore manage.py makemigrations --check --dry-run --verbosity 0 || { echo "A migration is missing: manage.py makemigrations"; exit 1; }
 	$(PY) manage.py draw_states --check
+	$(PY) manage.py draw_data --check
 
 fix: $(VENV)/.dev ## what lint and format can mend by themselves
 	$(VENV)/bin/ruff check --quiet --fix .
@@ -44,6 +45,9 @@ faults: $(VENV)/.dev ## the long fault suites
 
 states: $(VENV)/.runtime ## draw docs/states.md again
 	$(PY) manage.py draw_states
+
+data: $(VENV)/.runtime ## draw docs/data.md again
+	$(PY) manage.py draw_data
 
 # --- what they stand on ---------------------------------------------------------------------------------------------
 

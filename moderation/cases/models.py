@@ -53,6 +53,12 @@ class Queue(models.Model):
 
     objects = QueueQuerySet.as_manager()
 
+    DATA = {
+        "internal: moderation operation": (
+            "id slug title lane role sla_minutes lease_minutes max_hold_minutes capacity exposure position"
+        ),
+    }
+
     class Meta:
         ordering = ("position", "slug")
         constraints = [
@@ -87,6 +93,10 @@ class RoutingRule(models.Model):
     priority_floor = models.PositiveSmallIntegerField(default=0)
     must_review = models.BooleanField(default=False)
 
+    DATA = {
+        "internal: moderation": "id position when to priority_floor must_review",
+    }
+
     class Meta:
         ordering = ("position",)
 
@@ -105,6 +115,10 @@ class Workflow(models.Model):
     pending = models.JSONField(default=dict)  # outcome → {"days", "on_timeout"}
     notice = models.TextField(blank=True)
     interim = models.CharField(max_length=100, blank=True)
+
+    DATA = {
+        "internal: moderation": "id risk_type outcomes approval evidence ask pending notice interim",
+    }
 
     def __str__(self) -> str:
         return self.risk_type
@@ -203,6 +217,15 @@ class Case(models.Model):
 
     objects = CaseQuerySet.as_manager()
 
+    DATA = {
+        "internal: moderation statistics": (
+            "id lane queue status version risk_type opened_by language priority rank must_review escalated_from "
+            "opened_at due_at ended_at"
+        ),
+        "confidential: moderation audit": "account score shown band why pending_for pending_until pending_default",
+        "confidential: moderation statistics": "claimed_by claimed_at claimed_until",
+    }
+
     class Meta:
         constraints = [
             models.UniqueConstraint(
@@ -270,6 +293,10 @@ class Skip(models.Model):
     at = models.DateTimeField()
     reason = models.UUIDField()  # vault value: typed text
 
+    DATA = {
+        "confidential: moderation statistics": "id case user at reason",
+    }
+
     class Meta:
         indexes = [models.Index(fields=["user", "at"], name="skips_of_person")]  # reader: claim next, skips per shift
 
@@ -286,6 +313,10 @@ class Draft(models.Model):
     note = models.UUIDField(null=True)  # vault value: typed text
     saved_at = models.DateTimeField()
 
+    DATA = {
+        "confidential: moderation": "id case user body note saved_at",
+    }
+
     class Meta:
         constraints = [models.UniqueConstraint(fields=["case", "user"], name="one_draft_per_person_and_case")]
 
@@ -301,6 +332,10 @@ class Note(models.Model):
     at = models.DateTimeField()
     text = models.UUIDField()
 
+    DATA = {
+        "confidential: moderation": "id case by at text",
+    }
+
     def __str__(self) -> str:
         return f"note {self.pk}"
 
@@ -314,6 +349,10 @@ class Evidence(models.Model):
     collected_at = models.DateTimeField()
     body = models.BinaryField()  # canonical bytes
     digest = models.BinaryField(max_length=32)  # SHA-256 of body
+
+    DATA = {
+        "confidential: moderation audit legal": "id case collected_by collected_at body digest",
+    }
 
     def __str__(self) -> str:
         return f"evidence {self.pk}"

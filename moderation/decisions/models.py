@@ -45,6 +45,11 @@ class Policy(models.Model):
     in_force = models.BooleanField(default=True)
     since = models.DateTimeField(db_default=Now())
 
+    DATA = {
+        "public: moderation legal": "code version title public dsa since",
+        "internal: moderation": "id text strikes in_force",
+    }
+
     class Meta:
         ordering = ("code",)
         constraints = [
@@ -67,6 +72,10 @@ class Acknowledgement(models.Model):
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="acknowledgements")
     at = models.DateTimeField()
 
+    DATA = {
+        "confidential: moderation audit": "id policy user at",
+    }
+
     class Meta:
         constraints = [models.UniqueConstraint(fields=["policy", "user"], name="one_acknowledgement")]
 
@@ -85,6 +94,10 @@ class ReasonCode(models.Model):
     label = models.CharField(max_length=8)  # what the training label becomes: positive, negative, none
     note = models.BooleanField(default=False)  # whether a note is required
     position = models.PositiveSmallIntegerField(default=0)
+
+    DATA = {
+        "internal: moderation": "id code workflow key text policy label note position",
+    }
 
     class Meta:
         ordering = ("position",)
@@ -174,6 +187,17 @@ class Decision(models.Model):
 
     objects = DecisionQuerySet.as_manager()
 
+    DATA = {
+        "internal: moderation statistics": (
+            "id queue risk_type status made_at claimed_at release_at released_at ended_at"
+        ),
+        "confidential: moderation enforcement audit legal": (
+            "case account outcome reason_code policy scope until interim evidence made_by approved_by approved_at "
+            "reverses"
+        ),
+        "confidential: moderation": "note answers label shown needs_approval approval_why request_key fingerprint",
+    }
+
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["made_by", "request_key"], name="one_decision_per_request_key"),
@@ -234,6 +258,10 @@ class Approval(models.Model):
     by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="approvals")
     at = models.DateTimeField()
     reason = models.UUIDField(null=True)  # vault value: typed text
+
+    DATA = {
+        "confidential: moderation audit": "id decision verdict by at reason",
+    }
 
     def __str__(self) -> str:
         return f"{self.verdict} {self.decision_id}"

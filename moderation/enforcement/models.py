@@ -22,6 +22,11 @@ class AccountSequence(models.Model):
     account = models.OneToOneField(Account, on_delete=models.PROTECT, primary_key=True, related_name="+")
     last = models.PositiveBigIntegerField(default=0)
 
+    DATA = {
+        "internal: enforcement": "last",
+        "confidential: enforcement": "account",
+    }
+
     def __str__(self) -> str:
         return f"{self.account_id}: {self.last}"
 
@@ -37,6 +42,11 @@ class Backend(models.Model):
     window_at = models.DateTimeField(null=True)
     window_calls = models.PositiveIntegerField(default=0)
     window_failures = models.PositiveIntegerField(default=0)
+
+    DATA = {
+        "internal: operation": "name paused_at paused_why open_until window_at window_calls window_failures",
+        "confidential: operation audit": "paused_by",
+    }
 
     class Meta:
         constraints = [
@@ -176,6 +186,16 @@ class Enforcement(models.Model):
 
     objects = EnforcementQuerySet.as_manager()
 
+    DATA = {
+        "internal: enforcement statistics": (
+            "id backend seq status ordered_at due_at attempts lost_leases first_sent_at next_attempt_at "
+            "lease_token lease_until settled_at"
+        ),
+        "confidential: enforcement legal": (
+            "account decision kind until scope policy reason_code parent expires_at detail effect_id"
+        ),
+    }
+
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["account", "seq"], name="one_action_per_sequence_number"),
@@ -222,6 +242,11 @@ class Attempt(models.Model):
     outcome = models.CharField(max_length=16, default="sent")  # sent, applied, later, never, unsure, lost, gone
     detail = models.CharField(max_length=500, blank=True)
 
+    DATA = {
+        "internal: enforcement": "id number at ended_at outcome",
+        "confidential: enforcement": "enforcement detail",
+    }
+
     class Meta:
         ordering = ("number",)
         constraints = [models.UniqueConstraint(fields=["enforcement", "number"], name="one_attempt_per_number")]
@@ -240,6 +265,10 @@ class Finding(models.Model):
     detail = models.CharField(max_length=500, blank=True)
     raised_at = models.DateTimeField(db_default=Now())
     taken_at = models.DateTimeField(null=True)
+
+    DATA = {
+        "confidential: enforcement": "id account enforcement kind detail raised_at taken_at",
+    }
 
     class Meta:
         indexes = [

@@ -25,6 +25,11 @@ class HourlyRollup(models.Model):
     of = models.CharField(max_length=128, default="")
     n = models.BigIntegerField()
 
+    DATA = {
+        "internal: statistics": "id hour measure lane queue n",
+        "confidential: statistics": "of",
+    }
+
     class Meta:
         constraints = [
             # reader: dashboards, one range of hours per measure
@@ -82,6 +87,13 @@ class Export(models.Model):
     detail = models.CharField(max_length=200, blank=True)
 
     objects = ExportQuerySet.as_manager()
+
+    DATA = {
+        "internal: audit": (
+            "id asked_at formats status done total started_at ended_at beat_at lease_token path sha256 size detail"
+        ),
+        "confidential: audit legal": "asked_by purpose filter",
+    }
 
     class Meta:
         indexes = [

@@ -30,6 +30,11 @@ class AuditEvent(models.Model):
     payload = models.BinaryField()
     payload_hash = models.BinaryField(max_length=32)
 
+    DATA = {
+        "internal: audit": "id xid occurred_at told_at type payload_hash",
+        "confidential: audit": "by subjects payload",
+    }
+
     class Meta:
         indexes = [
             # the log is read by when a thing happened: the told time where there is one, else the time of writing
@@ -67,6 +72,10 @@ class Pending(models.Model):
 
     event = models.OneToOneField(AuditEvent, models.DO_NOTHING, primary_key=True, db_constraint=False, related_name="+")
 
+    DATA = {
+        "internal: audit": "event",
+    }
+
     def __str__(self) -> str:
         return str(self.event_id)
 
@@ -76,6 +85,10 @@ class Tree(models.Model):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     size = models.BigIntegerField(default=0)  # leaves
+
+    DATA = {
+        "internal: audit": "id size",
+    }
 
     class Meta:
         constraints = [models.CheckConstraint(condition=models.Q(id=1), name="there_is_one_tree")]
@@ -90,6 +103,10 @@ class Leaf(models.Model):
     index = models.BigIntegerField(primary_key=True)  # from 0, without a gap
     event = models.OneToOneField(AuditEvent, models.DO_NOTHING, db_constraint=False, related_name="leaf")
     leaf = models.BinaryField()  # the exact bytes that were hashed
+
+    DATA = {
+        "internal: audit": "index event leaf",
+    }
 
     class Meta:
         triggers = [pgtrigger.Protect(name="leaf_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
@@ -106,6 +123,10 @@ class Tile(models.Model):
     idx = models.BigIntegerField()
     hashes = models.BinaryField()  # 32 bytes each
 
+    DATA = {
+        "public: audit": "level idx hashes",
+    }
+
     def __str__(self) -> str:
         return f"tile {self.level}/{self.idx}"
 
@@ -116,6 +137,10 @@ class Head(models.Model):
     tag = models.BinaryField(primary_key=True, max_length=16)
     n = models.BigIntegerField()
     last = models.BigIntegerField()  # the index of that leaf
+
+    DATA = {
+        "confidential: audit": "tag n last",
+    }
 
     def __str__(self) -> str:
         return bytes(self.tag).hex()
@@ -128,6 +153,10 @@ class Checkpoint(models.Model):
     root = models.BinaryField(max_length=32)
     note = models.TextField()
     created_at = models.DateTimeField(db_default=Now())
+
+    DATA = {
+        "public: audit": "size root note created_at",
+    }
 
     class Meta:
         triggers = [pgtrigger.Protect(name="checkpoint_is_kept", operation=pgtrigger.Update | pgtrigger.Delete)]

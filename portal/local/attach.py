@@ -17,8 +17,8 @@ from portal.local.processes import CannotStart, Roll, write_private
 DEFAULT = ".data"
 # Commands that read the code and no data: with no server about they get an address where nobody answers.
 NEED_NO_SERVER = {
-    "check", "diffsettings", "draw_states", "help", "makemigrations", "makemessages", "compilemessages", "spectacular",
-    "collectstatic", "findstatic", "version", "--help", "-h", "--version",
+    "check", "diffsettings", "draw_data", "draw_states", "help", "makemigrations", "makemessages", "compilemessages",
+    "spectacular", "collectstatic", "findstatic", "version", "--help", "-h", "--version",
 }  # fmt: skip
 NOWHERE = {
     "DATABASE_URL": "postgres://reeve_app@/reeve?host=/nonexistent",

@@ -58,6 +58,13 @@ class User(AbstractBaseUser):
     REQUIRED_FIELDS: ClassVar[list[str]] = []
     objects = UserManager()
 
+    DATA = {
+        "internal: operation": "id kind is_active languages keys_on undo_seconds scheme created_at",
+        "confidential: audit security": "username display_name last_login",
+        "confidential: security": "password",
+        "confidential: operation": "duty",
+    }
+
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(undo_seconds__lte=60), name="undo_is_at_most_a_minute")]
 
@@ -106,6 +113,10 @@ class Grant(models.Model):
 
     objects = GrantQuerySet.as_manager()
 
+    DATA = {
+        "confidential: audit security": "id user role granted_by granted_at revoked_by revoked_at",
+    }
+
     class Meta:
         constraints = [
             models.UniqueConstraint(
@@ -137,6 +148,12 @@ class ServiceKey(models.Model):
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(db_default=Now())
     retired_at = models.DateTimeField(null=True)
+
+    DATA = {
+        "internal: security": "id title prefix scopes created_at retired_at",
+        "confidential: audit security": "user created_by",
+        "confidential: security": "digest",
+    }
 
     def __str__(self) -> str:
         return f"{self.prefix}… {self.title}"

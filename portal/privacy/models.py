@@ -20,6 +20,12 @@ class VaultKey(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     destroyed_at = models.DateTimeField(null=True)
 
+    DATA = {
+        "internal: legal": "created_at destroyed_at",
+        "confidential: moderation legal": "subject",
+        "restricted_pii: moderation legal": "wrapped",
+    }
+
     class Meta:
         constraints = [
             models.CheckConstraint(
@@ -54,6 +60,12 @@ class VaultValue(models.Model):
     sealed = models.BinaryField()  # AES-GCM of salt (32 bytes) and value (UTF-8)
     commitment = models.BinaryField(max_length=32)
     created_at = models.DateTimeField(db_default=Now())
+
+    DATA = {
+        "internal: moderation": "id name data_class created_at",
+        "confidential: moderation audit": "subject nonce commitment",
+        "restricted_pii: moderation enforcement legal": "sealed",
+    }
 
     class Meta:
         indexes = [

@@ -30,6 +30,14 @@ class Account(models.Model):
     snoozed_until = models.DateTimeField(null=True)
     erased_at = models.DateTimeField(null=True)
 
+    DATA = {
+        "internal: moderation": "id platform first_seen_at last_seen_at attributes_at stale_at snoozed_until",
+        "confidential: moderation enforcement audit": "external_id",
+        "confidential: moderation": "handle_shown attributes country lang",
+        "restricted_pii: moderation security": "handle_lookup",
+        "internal: legal": "erased_at",
+    }
+
     class Meta:
         constraints = [models.UniqueConstraint(fields=["platform", "external_id"], name="one_row_per_account")]
         indexes = [
@@ -54,6 +62,10 @@ class SignalKind(models.Model):
     opens = models.BooleanField(default=False)  # opens a case whatever the score
     lane = models.CharField(max_length=16, default="general")  # who may read such signals
 
+    DATA = {
+        "internal: operation": "name fields opens lane",
+    }
+
     def __str__(self) -> str:
         return self.name
 
@@ -67,6 +79,10 @@ class Batch(models.Model):
     duplicates = models.PositiveIntegerField()
     rejected = models.PositiveIntegerField()
     digest = models.BinaryField(max_length=32)
+
+    DATA = {
+        "internal: audit statistics": "id door received_at accepted duplicates rejected digest",
+    }
 
     def __str__(self) -> str:
         return f"batch {self.pk}"
@@ -94,6 +110,12 @@ class Signal(models.Model):
     scores = models.JSONField(default=list)  # verdicts made elsewhere, as told
     opens = models.BooleanField(default=False)  # must open (or join) a case, and no case took it yet
     taken_at = models.DateTimeField(null=True)
+
+    DATA = {
+        "internal: moderation statistics": "id kind lane occurred_at received_at batch opens taken_at",
+        "confidential: moderation": "source external_id account attributes scores",
+        "restricted_pii: moderation": "data",
+    }
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["source", "external_id"], name="one_signal_per_source_and_id")]
@@ -134,6 +156,12 @@ class Link(models.Model):
     times = models.PositiveIntegerField(default=1)
     cut_at = models.DateTimeField(null=True)  # a reviewer cut a wrong link: it stays cut
 
+    DATA = {
+        "internal: moderation": "id kind first_at last_at times cut_at",
+        "confidential: moderation": "account",
+        "restricted_pii: moderation security": "digest",
+    }
+
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["account", "kind", "digest"], name="one_link_per_account_and_value")
@@ -164,6 +192,12 @@ class Standing(models.Model):
     until = models.DateTimeField(null=True)
     lifted_at = models.DateTimeField(null=True)
     imported = models.BooleanField(default=False)
+
+    DATA = {
+        "confidential: moderation enforcement legal": (
+            "id account decision risk_type policy outcome strikes at strikes_until until lifted_at imported"
+        ),
+    }
 
     class Meta:
         indexes = [

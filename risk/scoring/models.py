@@ -31,6 +31,11 @@ class Score(models.Model):
     opens = models.BooleanField(default=False)  # at or over the strategy's review points, or a pushed verdict of 80
     taken_at = models.DateTimeField(null=True)
 
+    DATA = {
+        "internal: moderation statistics": "id risk_type version model at latest opens taken_at",
+        "confidential: moderation statistics": "account raw shown band urgency snapshot snapshot_digest missing",
+    }
+
     class Meta:
         constraints = [
             models.UniqueConstraint(
@@ -65,6 +70,10 @@ class Reason(models.Model):
     points = models.SmallIntegerField()  # after decay and its share of the cap
     before_cap = models.SmallIntegerField()  # after decay, before the cap
     detail = models.JSONField(default=dict)  # {"features": {name: value}, "at": …, "floor": bool}
+
+    DATA = {
+        "confidential: moderation": "id score position rule group title points before_cap detail",
+    }
 
     class Meta:
         ordering = ("position",)

@@ -19,6 +19,10 @@ class Strategy(models.Model):
     title = models.CharField(max_length=64)  # "Fake account"
     lane = models.CharField(max_length=16, default="general")
 
+    DATA = {
+        "internal: moderation": "id risk_type title lane",
+    }
+
     def __str__(self) -> str:
         return self.risk_type
 
@@ -55,6 +59,11 @@ class Version(models.Model):
 
     objects = VersionQuerySet.as_manager()
 
+    DATA = {
+        "internal: moderation audit": "id strategy number status digest published_at",
+        "confidential: moderation": "severity review caps trust",
+    }
+
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["strategy", "number"], name="one_version_per_number"),
@@ -84,6 +93,10 @@ class Rule(models.Model):
     says = models.CharField(max_length=200)
     digest = models.CharField(max_length=64)  # SHA-256 of the canonical condition
 
+    DATA = {
+        "confidential: moderation": "id version position key group points half_days floor when says digest",
+    }
+
     class Meta:
         ordering = ("position",)
         constraints = [
@@ -103,6 +116,11 @@ class NamedList(models.Model):
     entries = ArrayField(models.CharField(max_length=256), default=list)
     in_force = models.BooleanField(default=False)
     created_at = models.DateTimeField(db_default=Now())
+
+    DATA = {
+        "internal: moderation": "id name version in_force created_at",
+        "confidential: moderation": "entries",
+    }
 
     class Meta:
         constraints = [

@@ -36,6 +36,7 @@ ROOF = (
     "portal.frame",
     "portal.grants",
     "portal.health",
+    "portal.inventory",
     "portal.local",
     "portal.management",
     "portal.middleware",
