@@ -3,7 +3,7 @@
 from moderation.cases.models import Case, Draft, Evidence, Note, Queue, RoutingRule, Skip, Workflow
 from moderation.decisions.models import Acknowledgement, Approval, Decision, Policy, ReasonCode
 from moderation.enforcement.models import AccountSequence, Attempt, Backend, Enforcement, Finding
-from moderation.insight.models import Export, HourlyRollup
+from moderation.insight.models import Export, ExportLink, HourlyRollup
 
 __all__ = [
     "AccountSequence",
@@ -17,6 +17,7 @@ __all__ = [
     "Enforcement",
     "Evidence",
     "Export",
+    "ExportLink",
     "Finding",
     "HourlyRollup",
     "Note",

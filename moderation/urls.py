@@ -9,7 +9,7 @@ from moderation.decisions import api as decisions_api
 from moderation.desk import case_views, views
 from moderation.enforcement import api as enforcement_api
 from moderation.insight import api as insight_api
-from moderation.insight import log_api, outbox_views, settings_views
+from moderation.insight import export_views, log_api, outbox_views, settings_views
 from moderation.insight import views as insight_views
 
 # The desk: pages where cases are worked, one POST per verb.
@@ -76,10 +76,12 @@ insight = [
     path("dashboards/<slug:tile>/", insight_views.dashboard_tile, name="dashboard-tile"),
     path("log/", insight_views.log, name="log"),
     path("log/<uuid:pk>/", insight_views.event, name="event"),
-    path("exports/", insight_views.exports_page, name="exports"),
-    path("exports/<uuid:pk>/", insight_views.export, name="export"),
-    path("exports/<uuid:pk>/cancel/", insight_views.export_cancel, name="export-cancel"),
-    path("exports/<uuid:pk>/file/", insight_views.export_file, name="export-file"),
+    path("exports/", export_views.exports_page, name="exports"),
+    path("exports/<uuid:pk>/", export_views.export, name="export"),
+    path("exports/<uuid:pk>/cancel/", export_views.export_cancel, name="export-cancel"),
+    path("exports/<uuid:pk>/file/", export_views.export_file, name="export-file"),
+    path("exports/<uuid:pk>/link/", export_views.export_link, name="export-link"),
+    path("exports/taking/", export_views.export_taking, name="export-taking"),
     path("outbox/", outbox_views.outbox_page, name="outbox"),
     path("outbox/<uuid:pk>/retry/", outbox_views.retry, name="enforcement-retry"),
     path("outbox/<uuid:pk>/skip/", outbox_views.skip, name="enforcement-skip"),

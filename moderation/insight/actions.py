@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,7 +22,7 @@ from portal.privacy.models import VaultValue
 from portal.refusal import Refused
 
 from . import history
-from .models import Export
+from .models import Export, ExportLink
 
 BEAT_LOST = timedelta(seconds=60)  # a running export silent for so long has lost its worker
 AT_ONCE = 3  # exports somebody may have waiting or running
@@ -110,18 +112,59 @@ def cancel_export(export: Export, *, by: User, now: datetime) -> None:
 
 
 @transaction.atomic
-def download_export(export: Export, *, by: User, now: datetime) -> Path:
-    """Write down who takes a copy away, then say where the file stands. Raises `Refused` if there is none."""
+def download_export(export: Export, *, by: User, now: datetime, road: str) -> None:
+    """Write down who takes a copy away and by which road (page, call, link). Raises `Refused` if there is no file."""
+    _refuse_without_file(export)
+    audit.record(Event.EXPORT_DOWNLOADED, by=by, of=export, now=now, sha256=export.sha256, road=road)
+
+
+@transaction.atomic
+def make_link(export: Export, *, by: User, now: datetime) -> str:
+    """A token that takes the file once, for some minutes; only its hash is kept. Raises `Refused` if there is none."""
+    _refuse_without_file(export)
+    token = secrets.token_urlsafe(32)
+    until = now + timedelta(minutes=settings.EXPORT_LINK_MINUTES)
+    ExportLink.objects.create(digest=_digest(token), export=export, made_at=now, until=until)
+    audit.record(Event.EXPORT_LINKED, by=by, of=export, now=now, until=until.isoformat())
+    return token
+
+
+@transaction.atomic
+def take_link(token: str, *, by: User, now: datetime) -> Export:
+    """Use a link up, for who made it, and write the taking down; of two at once one gets it.
+
+    Raises `Refused`: 404 for a token that is not theirs, 410 with what became of it for one that is dead.
+    """
+    mine = ExportLink.objects.select_related("export__asked_by").filter(export__asked_by=by)
+    link = mine.filter(digest=_digest(token)).first()
+    if link is None:
+        raise Refused("There is no such link, or somebody else made it: a link works for its maker alone.", status=404)
+    if not ExportLink.objects.filter(pk=link.pk, taken_at__isnull=True, until__gt=now).update(taken_at=now):
+        link.refresh_from_db()
+        raise Refused(_why_dead(link), status=410, state="used" if link.taken_at else "expired")
+    download_export(link.export, by=by, now=now, road="link")
+    return link.export
+
+
+def _refuse_without_file(export: Export) -> None:
     path = Path(settings.DATA_DIR) / "exports" / export.path
     if export.status != Export.Status.DONE:
         raise Refused(f"There is no file yet: this export is {export.status}.", state=export.status)
     if not export.path or not path.is_file():
         raise Refused(
-            f"The file was deleted {settings.EXPORT_FILE_DAYS} days after it was made; ask for it again.",
+            f"The file was deleted, at the latest {settings.EXPORT_FILE_DAYS} days after it was made; ask again.",
             state="expired",
         )
-    audit.record(Event.EXPORT_DOWNLOADED, by=by, of=export, now=now, sha256=export.sha256)
-    return path
+
+
+def _why_dead(link: ExportLink) -> str:
+    if link.taken_at:
+        return f"This link was used on {link.taken_at:%Y-%m-%d at %H:%M:%S} UTC, and it works once."
+    return f"This link ended on {link.until:%Y-%m-%d at %H:%M} UTC, unused."
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
 
 
 def expire_exports(*, now: datetime) -> int:

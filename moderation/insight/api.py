@@ -19,7 +19,7 @@ from portal.people.models import User
 from portal.people.permissions import Permission, api_requires
 from portal.refusal import Refused
 
-from . import actions, exports
+from . import actions, custody, exports
 from .models import Export
 
 _STATE = serializers.ChoiceField(choices=Export.Status.choices)
@@ -111,7 +111,7 @@ def cancel(request: Request, pk: UUID) -> Response:
 @api_requires(Permission.EXPORT_MAKE)
 def fetch(request: Request, pk: UUID) -> FileResponse:
     """The file: JSONL, CSV, or a zip of both."""
-    return exports.file_of(_own(request, pk), now=timezone.now())
+    return custody.file_of(_own(request, pk), now=timezone.now(), road="call")
 
 
 def _own(request: Request, pk: UUID) -> Export:

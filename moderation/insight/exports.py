@@ -22,7 +22,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.http import FileResponse
 
 from portal.audit.models import AuditEvent
 from portal.people.models import User
@@ -310,39 +309,3 @@ def asked(given: Mapping[str, Any], *, wanted_by: User) -> Asked:
     return Asked(
         history.read(given, wanted_by=wanted_by), [kind for kind in FORMATS if kind in formats], purpose.strip()
     )
-
-
-def file_of(export: Export, *, now: datetime) -> FileResponse:
-    """The file as an answer, after the taking is written down."""
-    path = actions.download_export(export, by=export.asked_by, now=now)
-    kind = path.suffix.removeprefix(".")
-    return FileResponse(
-        path.open("rb"),
-        as_attachment=True,
-        filename=path.name,
-        content_type=FORMATS.get(kind, "application/zip"),
-        headers={"X-Content-Type-Options": "nosniff", "Digest": f"sha-256={export.sha256}"},
-    )
-
-
-def shown(export: Export) -> dict[str, Any]:
-    """An export as pages show it."""
-    total = export.total or 0
-    percent = 100 if export.status == Export.Status.DONE else min(99, 100 * export.done // total) if total else 0
-    echo = {key: value for key, value in export.filter.items() if key != "horizon"}
-    return {
-        "id": export.pk,
-        "state": export.status,
-        "formats": export.formats,
-        "asked_at": export.asked_at,
-        "done": export.done,
-        "total": export.total,
-        "percent": percent,
-        "size": export.size,
-        "sha256": export.sha256,
-        "detail": export.detail,
-        "filter": history.in_words(history.LogFilter(echo)) or "everything you may see",
-        "running": export.status in (Export.Status.QUEUED, Export.Status.RUNNING),
-        "file": export.status == Export.Status.DONE and bool(export.path),
-        "ended_at": export.ended_at,
-    }

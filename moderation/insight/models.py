@@ -109,3 +109,18 @@ class Export(models.Model):
     @property
     def audit_name(self) -> str:
         return f"export:{self.pk}"
+
+
+class ExportLink(models.Model):
+    """A road to the file for some minutes, once, for who asked; kept when it is dead, so that it can say why."""
+
+    digest = models.BinaryField(primary_key=True, max_length=32)  # SHA-256 of the token, which stands nowhere
+    export = models.ForeignKey(Export, on_delete=models.CASCADE, related_name="links")
+    made_at = models.DateTimeField()
+    until = models.DateTimeField()
+    taken_at = models.DateTimeField(null=True)
+
+    DATA = {"internal: audit security": "digest export made_at until taken_at"}
+
+    def __str__(self) -> str:
+        return f"link to {self.export_id}"

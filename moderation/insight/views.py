@@ -1,4 +1,4 @@
-"""What does a lead, an auditor see? Dashboards with the rows behind them, the log, and exports of it."""
+"""What does a lead, an auditor see? Dashboards with the rows behind them, and the log."""
 
 from __future__ import annotations
 
@@ -9,22 +9,19 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET
 
 from moderation.cases.models import Queue
-from portal.answer import answer
 from portal.audit.canonical import payload_hash
 from portal.audit.sentences import SENTENCES
 from portal.people.models import User
 from portal.people.permissions import Permission, requires
-from portal.privacy import actions as privacy
 
-from . import actions, dashboards, exports, history, naming, own, periods, rows, tiles
+from . import actions, dashboards, history, naming, own, periods, rows, tiles
 from .cells import csv_text
-from .models import Export
 
 LOG_PAGE = 50
 MOST_RULES = 15  # on the dashboard itself, by cases; its table holds them all
@@ -175,73 +172,3 @@ def event(request: HttpRequest, pk: UUID) -> HttpResponse:
         "known": found.type in SENTENCES,
     }
     return render(request, "insight/event.html", context)
-
-
-# --- Exports --------------------------------------------------------------------------------------------------------
-
-
-@requires(Permission.EXPORT_MAKE)
-@require_http_methods(["GET", "POST"])
-def exports_page(request: HttpRequest) -> HttpResponse:
-    """My exports and the form for the next; a POST asks for one."""
-    user: User = request.user  # type: ignore[assignment]
-    if request.method == "POST":
-        asked = exports.asked(request.POST.dict() | {"format": request.POST.getlist("format")}, wanted_by=user)
-        actions.request_export(asked.chosen, formats=asked.formats, purpose=asked.purpose, by=user, now=timezone.now())
-        return answer(
-            request,
-            "insight/exports.html#mine",
-            to="exports",
-            say="The export is being made.",
-            **_mine(user),
-        )
-    given = {key: value for key, value in request.GET.items() if key in history.FIELDS}
-    context = {
-        **_mine(user),
-        "given": given,
-        "kinds": naming.EVENTS_BY_KIND,
-    }
-    return render(request, "insight/exports.html", context)
-
-
-@requires(Permission.EXPORT_MAKE)
-@require_GET
-def export(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """One export with its progress; asked again every second while it is being made."""
-    found = _own(request, pk)
-    context = {"export": exports.shown(found), "purpose": privacy.open_value(found.purpose)}
-    template = "insight/export.html#progress" if getattr(request, "htmx", False) else "insight/export.html"
-    return render(request, template, context)
-
-
-@requires(Permission.EXPORT_MAKE)
-@require_POST
-def export_cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Stop it."""
-    found = _own(request, pk)
-    actions.cancel_export(found, by=found.asked_by, now=timezone.now())
-    found.refresh_from_db()
-    return answer(
-        request,
-        "insight/export.html#progress",
-        to="exports",
-        say="The export is cancelled.",
-        export=exports.shown(found),
-    )
-
-
-@requires(Permission.EXPORT_MAKE)
-@require_GET
-def export_file(request: HttpRequest, pk: UUID) -> FileResponse:
-    """The file itself; taking it is told first."""
-    return exports.file_of(_own(request, pk), now=timezone.now())
-
-
-def _own(request: HttpRequest, pk: UUID) -> Export:
-    return get_object_or_404(Export.objects.select_related("asked_by").filter(asked_by=request.user.pk), pk=pk)
-
-
-def _mine(user: User) -> dict[str, Any]:
-    found = Export.objects.filter(asked_by=user).order_by("-asked_at")[:50]
-    shown = [exports.shown(export) for export in found]
-    return {"mine": shown, "running": any(export["running"] for export in shown)}

@@ -57,6 +57,7 @@ class Event(StrEnum):
     EXPORT_DOWNLOADED = "export.downloaded"
     EXPORT_EXPIRED = "export.expired"
     EXPORT_FAILED = "export.failed"
+    EXPORT_LINKED = "export.linked"
     EXPORT_REQUESTED = "export.requested"
     EXPORT_STARTED = "export.started"
     FINDING_RAISED = "finding.raised"

@@ -1,0 +1,71 @@
+"""Where is each copy of an export? Its file handed out, and from the log who made, took and deleted which."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.http import FileResponse
+
+from portal.audit.models import WHEN, AuditEvent
+from portal.people.models import User
+
+from . import actions, exports, history, naming
+from .models import Export
+
+
+def file_of(export: Export, *, now: datetime, road: str) -> FileResponse:
+    """The file as an answer, after the taking is written down."""
+    actions.download_export(export, by=export.asked_by, now=now, road=road)
+    return handed(export)
+
+
+def handed(export: Export) -> FileResponse:
+    """The file as an answer that nobody between keeps; its taking is written down already."""
+    path = exports.folder() / export.path
+    return FileResponse(
+        path.open("rb"),
+        as_attachment=True,
+        filename=path.name,
+        content_type=exports.FORMATS.get(path.suffix.removeprefix("."), "application/zip"),
+        headers={
+            "Cache-Control": "no-store",
+            "Digest": f"sha-256={export.sha256}",
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+def of(export: Export, *, viewer: User, now: datetime) -> list[naming.Line]:
+    """Everything the log says of the export and its copies, in order."""
+    found = AuditEvent.objects.annotate(when=WHEN).filter(
+        subjects__contains=[export.audit_name], type__startswith="export."
+    )
+    return naming.lines(list(found.order_by("id")[:500]), viewer=viewer, now=now)
+
+
+def shown(export: Export) -> dict[str, Any]:
+    """An export as pages show it."""
+    total = export.total or 0
+    percent = 100 if export.status == Export.Status.DONE else min(99, 100 * export.done // total) if total else 0
+    echo = {key: value for key, value in export.filter.items() if key != "horizon"}
+    return {
+        "id": export.pk,
+        "state": export.status,
+        "formats": export.formats,
+        "asked_at": export.asked_at,
+        "done": export.done,
+        "total": export.total,
+        "percent": percent,
+        "size": export.size,
+        "sha256": export.sha256,
+        "detail": export.detail,
+        "filter": history.in_words(history.LogFilter(echo)) or "everything you may see",
+        "running": export.status in (Export.Status.QUEUED, Export.Status.RUNNING),
+        "file": export.status == Export.Status.DONE and bool(export.path),
+        "days": settings.EXPORT_FILE_DAYS,
+        "minutes": settings.EXPORT_LINK_MINUTES,
+        "ended_at": export.ended_at,
+    }
