@@ -13,6 +13,10 @@ from .canonical import canonical, payload_hash
 from .events import Event
 from .models import AuditEvent
 
+INSERTED_AT_ONCE = 1000
+_INSERT = "INSERT INTO portal_auditevent (id, told_at, type, by, subjects, payload, payload_hash) VALUES "
+_VALUES = "(%s, %s, %s, %s, %s, %s, %s)"
+
 
 class Subject(Protocol):
     """Anything an event can be about: it knows its own name in the log, such as `case:4128`."""
@@ -37,10 +41,7 @@ def record(
     domain time of the action; the log keeps the database's clock beside it. Raises `RuntimeError` outside a
     transaction.
     """
-    row = _row(event, by=by, of=of, also=also, now=now, facts=facts)
-    _insist_on_a_transaction()
-    row.save(force_insert=True)
-    return row
+    return _insert([_row(event, by=by, of=of, also=also, now=now, facts=facts)])[0]
 
 
 def record_many(
@@ -50,9 +51,7 @@ def record_many(
     now: datetime | None = None,
 ) -> list[AuditEvent]:
     """Write many events `(event, of, also, facts)` by one actor in one round; the same rules as `record()`."""
-    rows = [_row(event, by=by, of=of, also=also, now=now, facts=facts) for event, of, also, facts in entries]
-    _insist_on_a_transaction()
-    return AuditEvent.objects.bulk_create(rows)
+    return _insert([_row(event, by=by, of=of, also=also, now=now, facts=facts) for event, of, also, facts in entries])
 
 
 def name_of(thing: Subject | str) -> str:
@@ -94,6 +93,19 @@ def _row(
     )
 
 
-def _insist_on_a_transaction() -> None:
+def _insert(rows: list[AuditEvent]) -> list[AuditEvent]:
+    """Straight SQL: every change of the system comes by here, and the ORM takes five times as long over a row."""
     if not connection.in_atomic_block:
         raise RuntimeError("audit.record() belongs inside the transaction it describes")
+    with connection.cursor() as cursor:
+        for start in range(0, len(rows), INSERTED_AT_ONCE):
+            page = rows[start : start + INSERTED_AT_ONCE]
+            values = ", ".join([_VALUES] * len(page))
+            cursor.execute(_INSERT + values, [one for row in page for one in _columns(row)])
+    for row in rows:
+        row._state.adding, row._state.db = False, connection.alias
+    return rows
+
+
+def _columns(row: AuditEvent) -> tuple[Any, ...]:
+    return row.id, row.told_at, row.type, row.by, row.subjects, bytes(row.payload), bytes(row.payload_hash)

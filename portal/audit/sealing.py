@@ -31,11 +31,12 @@ GENERAL = "general"
 TAG_BYTES = 16
 Lanes = Callable[[Sequence[UUID]], Mapping[UUID, str]]  # the lane of each event that is not in the general one
 
+# Whether it has a leaf is asked for each event by the index: as EXISTS, PostgreSQL read all leaves to hash them.
 _TAKE = """
 WITH waiting AS (SELECT event_id FROM portal_pending ORDER BY event_id LIMIT %s FOR UPDATE SKIP LOCKED),
      taken AS (DELETE FROM portal_pending p USING waiting w WHERE p.event_id = w.event_id RETURNING p.event_id)
 SELECT t.event_id, e.occurred_at, e.type, e.by, e.subjects, e.payload_hash,
-       EXISTS (SELECT 1 FROM portal_leaf l WHERE l.event_id = t.event_id)
+       (SELECT l.index FROM portal_leaf l WHERE l.event_id = t.event_id) IS NOT NULL
   FROM taken t LEFT JOIN portal_auditevent e ON e.id = t.event_id ORDER BY e.occurred_at, t.event_id"""
 
 

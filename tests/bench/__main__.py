@@ -1,4 +1,5 @@
-"""Which figures are there? `make bench` prints all tables: pages and exports by size, intake and scoring, effects.
+"""Which figures are there? `make bench` prints all tables: pages and exports by size, intake and scoring, effects,
+and what the proof of the log costs.
 
 python -m tests.bench --sizes 10000,100000 --rounds 50
 """
@@ -18,7 +19,8 @@ def main() -> int:
     pages = [sys.executable, "-m", "tests.bench.pages", "--sizes", asked.sizes, "--rounds", str(asked.rounds)]
     risk = [sys.executable, "-m", "tests.bench.risk"]
     effect = [sys.executable, "-m", "tests.bench.effect", "--rounds", str(asked.rounds)]
-    return max(subprocess.run(words, check=False).returncode for words in (pages, risk, effect))
+    audited = [sys.executable, "-m", "tests.bench.audited"]
+    return max(subprocess.run(words, check=False).returncode for words in (pages, risk, effect, audited))
 
 
 if __name__ == "__main__":

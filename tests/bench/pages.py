@@ -61,7 +61,7 @@ def prepare(size: int, urls: dict[str, str], say: Any) -> dict[str, Any]:
 
     now = timezone.now()
     ship_settings(now=now)
-    told = _people(now)
+    told = people(now)
     owner = psycopg2.connect(os.environ["MIGRATE_DATABASE_URL"])
     owner.autocommit = True
     with owner.cursor() as cursor:
@@ -76,7 +76,7 @@ def prepare(size: int, urls: dict[str, str], say: Any) -> dict[str, Any]:
     return told
 
 
-def _people(now: Any) -> dict[str, Any]:
+def people(now: Any) -> dict[str, Any]:
     """Reviewers, a lead and an auditor with their keys, and the session of the lead."""
     from importlib import import_module
 
