@@ -10,7 +10,7 @@ FROM python:3.11-slim-bookworm
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     REEVE_PRODUCTION=true STATIC_ROOT=/srv/static STATIC_MANIFEST=true DATA_DIR=/srv/data
 RUN useradd --system --uid 10001 --home-dir /srv reeve \
- && install -d -o reeve -g reeve -m 0700 /srv/data && install -d /srv/static
+ && install -d -o reeve -g reeve -m 0700 /srv/data /srv/signer /srv/witness && install -d /srv/static
 WORKDIR /srv/app
 COPY --from=build /venv /venv
 COPY . .

@@ -1,5 +1,1 @@
-"""Roof and foundations. Celery asks to find its app here, so that a shared task knows whose it is."""
-
-from portal.celery import app as celery_app
-
-__all__ = ["celery_app"]
+"""Roof and foundations. Nothing is imported here: a witness or the stand-in platform needs no Django and no Celery."""

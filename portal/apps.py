@@ -12,6 +12,7 @@ class PortalConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        import portal.celery  # noqa: F401 - a shared task must know whose it is
         from portal.grants import grant
 
         post_migrate.connect(grant, dispatch_uid="portal.grants")

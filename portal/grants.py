@@ -11,7 +11,10 @@ from django.conf import settings
 from django.db import connections
 
 INSERT_ONLY = ("portal_auditevent", "portal_pending")
-READ_ONLY = ("portal_leaf", "portal_tile", "portal_tree", "portal_head", "portal_checkpoint")
+READ_ONLY = (
+    "portal_leaf", "portal_tile", "portal_tree", "portal_head", "portal_checkpoint", "portal_cosignature",
+    "portal_alarm",
+)  # fmt: skip
 # What the two processes that prove the log may do, and nothing beside it.
 OTHERS: dict[str, dict[str, tuple[str, ...]]] = {
     "sequencer": {
@@ -19,11 +22,16 @@ OTHERS: dict[str, dict[str, tuple[str, ...]]] = {
             "portal_auditevent", "portal_pending", *READ_ONLY, "moderation_case", "moderation_decision",
             "moderation_enforcement", "risk_standing",
         ),
-        "INSERT": ("portal_leaf", "portal_tile", "portal_head"),
+        "INSERT": ("portal_leaf", "portal_tile", "portal_head", "portal_alarm"),
         "UPDATE": ("portal_pending", "portal_tile", "portal_tree", "portal_head"),
         "DELETE": ("portal_pending",),
     },
-    "signer": {"SELECT": ("portal_tile", "portal_tree", "portal_checkpoint"), "INSERT": ("portal_checkpoint",)},
+    "signer": {
+        "SELECT": (
+            "portal_tile", "portal_tree", "portal_leaf", "portal_checkpoint", "portal_cosignature", "portal_alarm",
+        ),
+        "INSERT": ("portal_checkpoint", "portal_cosignature", "portal_alarm"),
+    },
 }  # fmt: skip
 
 

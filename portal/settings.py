@@ -282,6 +282,10 @@ AUDIT_ORIGIN = env.str("AUDIT_ORIGIN", default="reeve.local/log")  # the name in
 AUDIT_KEY = env.str("AUDIT_KEY", default="")  # 32 bytes, base64: makes the tags of subjects in leaves
 SIGNER_DIR = Path(env.str("SIGNER_DIR", default=str(DATA_DIR / "signer")))  # the signer's key and its own record
 AUDIT_VKEY = env.str("AUDIT_VKEY", default="")  # the public key of the log; unset: what the signer wrote down
+# Who co-signs checkpoints: pairs of an address and a public key (its text, or the file:// that holds it). This list is
+# all that the signer ever calls.
+AUDIT_WITNESSES = env.str("AUDIT_WITNESSES", default="").split()
+AUDIT_LATE_SECONDS = env.int("AUDIT_LATE_SECONDS", default=60)  # what waits longer to be sealed or signed is a failure
 
 if PRODUCTION:
     for _needed in ("SECRET_KEY", "VAULT_KEY", "INDEX_KEY", "AUDIT_KEY", "DATABASE_URL", "REDIS_URL", "ALLOWED_HOSTS"):

@@ -8,6 +8,7 @@ import re
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
@@ -17,8 +18,8 @@ from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from portal.audit import sealing, tree
-from portal.audit.models import AuditEvent, Checkpoint
+from portal.audit import sealing, tree, witnessing
+from portal.audit.models import AuditEvent, Checkpoint, Cosignature
 from portal.people.models import User
 from portal.people.permissions import Permission, api_requires
 from portal.refusal import Refused
@@ -60,13 +61,21 @@ PROOF = inline_serializer(
 @extend_schema(
     summary="The newest signed checkpoint",
     tags=["audit"],
-    responses={(200, "text/plain"): OpenApiTypes.STR, (404, "application/problem+json"): PROBLEM},
+    parameters=[OpenApiParameter("witnesses", int, description="the newest that so many witnesses signed")],
+    responses={
+        (200, "text/plain"): OpenApiTypes.STR,
+        (400, "application/problem+json"): PROBLEM,
+        (404, "application/problem+json"): PROBLEM,
+    },
 )
 @api_view(["GET"])
 @api_requires(Permission.AUDIT_READ)
 def checkpoint(request: Request) -> HttpResponse:
-    """Size and root of the log, signed (C2SP tlog-checkpoint)."""
-    return HttpResponse(_newest().note, content_type="text/plain; charset=utf-8")
+    """Size and root of the log, signed (C2SP tlog-checkpoint), with the lines of its witnesses under it."""
+    need = request.query_params.get("witnesses", "0")
+    if not re.fullmatch(r"[0-9]{1,2}", need):
+        raise Refused("witnesses: give a number.", status=400)
+    return HttpResponse(witnessing.published(_newest(int(need))), content_type="text/plain; charset=utf-8")
 
 
 @extend_schema(
@@ -137,13 +146,17 @@ def proof(request: Request) -> Response:
             "size": newest.size,
             "leaf": _base64(leaf.leaf),
             "proof": [_base64(one) for one in hashes],
-            "checkpoint": newest.note,
+            "checkpoint": witnessing.published(newest),
         }
     )
 
 
-def _newest() -> Checkpoint:
-    return get_object_or_404(Checkpoint.objects.order_by("-size")[:1])
+def _newest(witnesses: int = 0) -> Checkpoint:
+    found = Checkpoint.objects.order_by("-size")
+    if witnesses:
+        enough = Cosignature.objects.values("size").annotate(n=Count("witness")).filter(n__gte=witnesses)
+        found = found.filter(size__in=enough.order_by("-size").values("size")[:1])
+    return get_object_or_404(found[:1])
 
 
 def _about(of: str) -> dict[str, str]:

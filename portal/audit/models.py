@@ -85,9 +85,10 @@ class Tree(models.Model):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     size = models.BigIntegerField(default=0)  # leaves
+    sealed_at = models.DateTimeField(null=True)  # when the last batch got its place
 
     DATA = {
-        "internal: audit": "id size",
+        "internal: audit": "id size sealed_at",
     }
 
     class Meta:
@@ -163,3 +164,49 @@ class Checkpoint(models.Model):
 
     def __str__(self) -> str:
         return f"checkpoint at {self.size}"
+
+
+class Cosignature(models.Model):
+    """The line of a witness under a checkpoint (C2SP tlog-cosignature); written by the signer alone."""
+
+    pk = models.CompositePrimaryKey("size", "witness")
+    size = models.BigIntegerField()
+    witness = models.CharField(max_length=200)  # the name of its key
+    line = models.TextField()  # as it stands under the note, with its line break
+    created_at = models.DateTimeField(db_default=Now())
+
+    DATA = {
+        "public: audit": "size witness line",
+        "internal: audit": "created_at",
+    }
+
+    class Meta:
+        triggers = [pgtrigger.Protect(name="cosignature_is_kept", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.witness} at {self.size}"
+
+
+class Alarm(models.Model):
+    """Something that must not happen to a log and did; written by the sequencer and the signer, and kept."""
+
+    class Kind(models.TextChoices):
+        GONE = "gone", "an event was taken out of the log before it had its place"
+        REFUSED = "refused", "the signer refused to sign"
+        WITNESS = "witness", "a witness saw another log, or forgot what it saw"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    about = models.CharField(max_length=200)  # the id of the event, the origin, the name of the witness
+    told = models.TextField()  # one sentence
+    created_at = models.DateTimeField(db_default=Now())
+
+    DATA = {
+        "internal: audit": "id kind about told created_at",
+    }
+
+    class Meta:
+        triggers = [pgtrigger.Protect(name="alarm_is_kept", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.told}"

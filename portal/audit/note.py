@@ -77,6 +77,25 @@ class Signer:
     def verifier(self) -> Verifier:
         return Verifier(self.name, self.private.public_key().public_bytes_raw(), self.kind)
 
+    @property
+    def secret(self) -> str:
+        """The private key as text: `PRIVATE+KEY+name+id+base64(kind ‖ seed)`."""
+        encoded = base64.b64encode(bytes([self.kind]) + self.private.private_bytes_raw()).decode()
+        return f"PRIVATE+KEY+{self.name}+{self.verifier.key_id.hex()}+{encoded}"
+
+    @classmethod
+    def parse(cls, secret: str) -> Signer:
+        """The key that `secret` stands for. Raises `BadNote`."""
+        name, _, rest = secret.removeprefix("PRIVATE+KEY+").partition("+")
+        key_id, _, encoded = rest.partition("+")
+        raw = _decoded(encoded, "the key")
+        if not secret.startswith("PRIVATE+KEY+") or not _NAME.fullmatch(name) or len(raw) != 33:
+            raise BadNote("not a private key: PRIVATE+KEY+name+id+base64")
+        found = cls(name, Ed25519PrivateKey.from_private_bytes(raw[1:]), raw[0])
+        if found.verifier.key_id.hex() != key_id:
+            raise BadNote("the id of the private key is not that of its name and key")
+        return found
+
     def sign(self, text: str, *, at: int = 0) -> Signature:
         """The signature under a text; a witness signs the time `at` (seconds since 1970) with it."""
         if self.kind == WITNESS:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import fcntl
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -17,7 +16,7 @@ from typing import IO, Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 
-from . import note, sealing, tree
+from . import durable, note, sealing, tree
 from .models import Checkpoint, Tree
 
 DATABASE = "signer"
@@ -49,7 +48,7 @@ class Signer:
             self.lock.close()
             raise RefusesToSign(f"Another signer works with {self.folder}.") from None
         self.key = note.Signer(settings.AUDIT_ORIGIN, self._private())
-        _write(self.folder / "log.vkey", f"{self.key.verifier.vkey}\n".encode())
+        durable.write(self.folder / "log.vkey", f"{self.key.verifier.vkey}\n".encode())
 
     def close(self) -> None:
         """Let another signer in."""
@@ -74,7 +73,7 @@ class Signer:
                 "back from its copy."
             )
         told = {"origin": now.origin, "size": now.size, "root": base64.b64encode(now.root).decode()}
-        _write(self.folder / "signed.json", json.dumps(told).encode())
+        durable.write(self.folder / "signed.json", json.dumps(told).encode())
         text = note.Checkpoint(now.origin, now.size, now.root).text
         whole = str(note.Note(text, [self.key.sign(text)]))
         Checkpoint.objects.using(DATABASE).create(size=now.size, root=now.root, note=whole)
@@ -101,22 +100,5 @@ class Signer:
     def _private(self) -> Ed25519PrivateKey:
         path = self.folder / "key"
         if not path.exists():
-            _write(path, Ed25519PrivateKey.generate().private_bytes_raw())
+            durable.write(path, Ed25519PrivateKey.generate().private_bytes_raw())
         return Ed25519PrivateKey.from_private_bytes(path.read_bytes())
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all, and on the disk when this returns."""
-    fresh = path.with_name(f"{path.name}.new")
-    file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(file, content)
-        os.fsync(file)
-    finally:
-        os.close(file)
-    fresh.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -18,7 +18,7 @@ DEFAULT = ".data"
 # Commands that read the code and no data: with no server about they get an address where nobody answers.
 NEED_NO_SERVER = {
     "check", "diffsettings", "draw_data", "draw_states", "help", "makemigrations", "makemessages", "compilemessages",
-    "spectacular", "collectstatic", "findstatic", "version", "--help", "-h", "--version",
+    "spectacular", "collectstatic", "findstatic", "version", "witness", "--help", "-h", "--version",
 }  # fmt: skip
 NOWHERE = {
     "DATABASE_URL": "postgres://reeve_app@/reeve?host=/nonexistent",

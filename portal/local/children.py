@@ -7,11 +7,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 EARLY = ("platform", "web")  # need no tables to start
-LATE = ("worker", "beat", "dispatcher", "sequencer", "signer")  # would act on a half-told day
+LATE = ("worker", "beat", "dispatcher", "sequencer", "signer", "witness")  # would act on a half-told day
 ALIVE = "alive"  # goes on talking where a day was told; a visitor, so `demo.json` does not name it
 
 
-def command(name: str, *, port: int, platform_port: int, data_dir: Path) -> list[str]:
+def command(name: str, *, port: int, platform_port: int, data_dir: Path, witness_port: int = 0) -> list[str]:
     """The command line of one of our processes."""
     python = [sys.executable, "-m"]
     celery = [*python, "celery", "-A", "portal.celery", "--workdir", str(ROOT)]
@@ -31,6 +31,12 @@ def command(name: str, *, port: int, platform_port: int, data_dir: Path) -> list
             return [*celery, "beat", "--loglevel", "WARNING"]
         case "dispatcher" | "sequencer" | "signer":
             return [sys.executable, str(ROOT / "manage.py"), name]
+        case "witness":
+            return [
+                *python, "portal.audit.witness", "--name", "witness.local", "--state", str(data_dir / "witness"),
+                "--log-key", str(data_dir / "signer" / "log.vkey"), "--wait", "300",
+                "--listen", f"127.0.0.1:{witness_port}",
+            ]  # fmt: skip
         case "alive":
             return [*python, "portal.local.alive", str(data_dir)]
         case "platform":
@@ -40,3 +46,8 @@ def command(name: str, *, port: int, platform_port: int, data_dir: Path) -> list
                 "--secret-file", str(data_dir / "platform.secret"), "--demo", str(data_dir / "demo.json"),
             ]  # fmt: skip
     raise ValueError(name)
+
+
+def witnesses(port: int, data_dir: Path) -> str:
+    """What the signer is told of the witness beside it; its key is made at its first start."""
+    return f"http://127.0.0.1:{port} {(data_dir / 'witness' / 'witness.vkey').as_uri()}"

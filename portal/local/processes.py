@@ -18,7 +18,7 @@ from pathlib import Path
 
 LINUX = platform.system() == "Linux"
 STOP_ORDER = (
-    "alive", "dispatcher", "beat", "worker", "web", "platform", "signer", "sequencer", "valkey", "postgres",
+    "alive", "dispatcher", "beat", "worker", "web", "platform", "signer", "sequencer", "witness", "valkey", "postgres",
 )  # fmt: skip
 SIGNALS = {"postgres": (signal.SIGINT, signal.SIGQUIT), "worker": (signal.SIGTERM, signal.SIGQUIT)}
 PATIENCE = {"postgres": 20.0, "worker": 8.0, "web": 6.0}

@@ -13,7 +13,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,15 +24,21 @@ from typing import IO, Any, NoReturn
 
 from portal.local import attach, children
 from portal.local.folders import make_data_dir
+from portal.local.ports import any_port, free
 from portal.local.processes import CannotStart, Roll, end_all, end_remains, of, write_private
 from portal.local.seeding import PEOPLE
 from portal.local.servers import Servers, clear_leftovers
 
 DEATHS, WITHIN = 5, 60.0
 OURS = ("pg-*", "valkey", "platform.jsonl", "platform.secret", "secrets.json", "told.json", "run.json", "exports")
-OURS_TOO = ("signer", "demo.json", PEOPLE, "log")
+OURS_TOO = ("signer", "witness", "demo.json", PEOPLE, "log")
 # those who act first, then those they talk to
-STOPPED = (("seeding",), ("alive", "dispatcher", "beat", "worker"), ("web",), ("platform", "sequencer", "signer"))
+STOPPED = (
+    ("seeding",),
+    ("alive", "dispatcher", "beat", "worker"),
+    ("web",),
+    ("platform", "sequencer", "signer", "witness"),
+)
 
 
 class Stopped(BaseException):
@@ -48,7 +53,7 @@ class Supervisor:
         self.port: int = options.port
         self.tell: bool = not options.no_seed
         self.reset: bool = options.reset
-        self.platform_port = 0
+        self.platform_port = self.witness_port = 0
         self.external = bool(os.environ.get("DATABASE_URL"))
         self.servers = Servers(self.data_dir)
         self.children: dict[str, subprocess.Popen[bytes]] = {}
@@ -119,7 +124,7 @@ class Supervisor:
                 f"The day was told only half to this database: empty it and remove {self.data_dir / 'told.json'}."
             )
         say("The last start was cut off while it told the day; beginning again with an empty database.")
-        self._forget("pg-*", "valkey", "platform.jsonl", "told.json", "signer", PEOPLE)
+        self._forget("pg-*", "valkey", "platform.jsonl", "told.json", "signer", "witness", PEOPLE)
 
     def _told(self) -> str:
         try:
@@ -129,9 +134,10 @@ class Supervisor:
         return told
 
     def _take_ports(self) -> None:
-        if not _free(self.port):
+        if not free(self.port):
             raise CannotStart(f"Port {self.port} is taken by another program: stop it, or choose another with --port.")
-        self.platform_port = self.port + 1 if self.port < 65535 and _free(self.port + 1) else _any_port()
+        self.platform_port = self.port + 1 if self.port < 65535 and free(self.port + 1) else any_port()
+        self.witness_port = any_port()
 
     def _set_environment(self) -> None:
         """One environment for every process, and for the commands that attach to us later."""
@@ -144,6 +150,7 @@ class Supervisor:
             **(kept if self.external else self.servers.environment),
             "BASE_URL": self.url,
             "PLATFORM_URL": f"http://127.0.0.1:{self.platform_port}",
+            "AUDIT_WITNESSES": children.witnesses(self.witness_port, self.data_dir),
             "API_RATE": os.environ.get("API_RATE", "1000000/min"),
             "API_LIMITS": os.environ.get("API_LIMITS", "false"),
         }
@@ -168,7 +175,8 @@ class Supervisor:
         self.servers.wait_for_valkey()
 
     def spawn(self, name: str) -> None:
-        line = children.command(name, port=self.port, platform_port=self.platform_port, data_dir=self.data_dir)
+        ports = {"port": self.port, "platform_port": self.platform_port, "witness_port": self.witness_port}
+        line = children.command(name, **ports, data_dir=self.data_dir)
         self.children[name] = self.servers.spawn(name, list(line), cwd=str(children.ROOT))
 
     def _seed(self) -> None:
@@ -328,24 +336,6 @@ def _lock(data_dir: Path) -> IO[str]:
                     f"It already runs with the data in {data_dir}{number}; stop that one first."
                 ) from None
             time.sleep(0.1)
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-            probe.listen(1)
-        except OSError:
-            return False
-    return True
-
-
-def _any_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def say(text: str) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -14,14 +12,6 @@ from django.db import connections
 from portal.audit import proving, signing
 from portal.audit.models import AuditEvent, Checkpoint, Leaf
 from tests.audit.test_seal import seal, write
-
-
-@pytest.fixture
-def signer(real_commits: None, tmp_path: Path, settings: Any) -> Iterator[signing.Signer]:
-    settings.SIGNER_DIR = tmp_path / "signer"
-    one = signing.Signer()
-    yield one
-    one.close()
 
 
 def tamper(*statements: str) -> None:

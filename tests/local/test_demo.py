@@ -22,7 +22,9 @@ import requests
 from portal.local.processes import Process, Roll, born
 
 ROOT = Path(__file__).resolve().parents[2]
-EVERYBODY = {"web", "worker", "beat", "dispatcher", "sequencer", "signer", "platform", "postgres", "valkey"}
+EVERYBODY = {
+    "web", "worker", "beat", "dispatcher", "sequencer", "signer", "witness", "platform", "postgres", "valkey",
+}  # fmt: skip
 
 
 def clean_environment() -> dict[str, str]:
@@ -141,7 +143,8 @@ def test_it_writes_down_how_a_script_walks_in(demo: Demo) -> None:
 @pytest.mark.slow
 def test_its_log_is_sealed_signed_and_sound(demo: Demo) -> None:
     until = time.monotonic() + 20
-    while (answer := demo.manage("verify_audit")).returncode or "sound up to checkpoint" not in answer.stdout:
+    words = ("verify_audit", "--witness", str(demo.folder / "witness" / "witness.vkey"))
+    while (answer := demo.manage(*words)).returncode or "witnessed up to" not in answer.stdout:
         assert time.monotonic() < until, answer.stdout + answer.stderr
         time.sleep(0.5)
 
@@ -164,7 +167,7 @@ def test_a_second_one_on_the_same_data_is_refused_and_harms_nothing(demo: Demo) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["worker", "web", "dispatcher", "sequencer", "signer", "beat", "platform", "valkey", "postgres"]
+    "name", ["worker", "web", "dispatcher", "sequencer", "signer", "witness", "beat", "platform", "valkey", "postgres"]
 )
 def test_a_process_that_dies_is_started_again_under_a_new_number(demo: Demo, name: str) -> None:
     old = demo.processes[name]

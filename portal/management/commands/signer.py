@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connections
 
-from portal.audit import signing
+from portal.audit import signing, witnessing
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,8 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stop.set())
         try:
             signer = signing.Signer()
+            if not options["once"]:
+                witnessing.start(stop)
             while not stop.is_set():
                 self._round(signer)
                 if options["once"]:

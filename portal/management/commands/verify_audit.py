@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from portal.audit import note, proving
+from portal.audit import note, proving, witnessing
 
 
 class Command(BaseCommand):
@@ -20,13 +20,14 @@ class Command(BaseCommand):
             help="a file with the public key of the log, kept somewhere else (default: the signer's)",
         )
 
+        parser.add_argument(
+            "--witness", type=Path, action="append", default=[], help="a file with public keys of witnesses"
+        )
+        parser.add_argument("--need", type=int, help="how many of them must have signed (default: all)")
+
     def handle(self, *args: Any, **options: Any) -> None:
-        key = proving.public_key()
-        if options["key"]:
-            try:
-                key = note.Verifier.parse(options["key"].read_text(encoding="utf-8").strip())
-            except (OSError, ValueError) as error:
-                raise CommandError(f"{options['key']}: not a public key of a log ({error})") from None
+        key = _keys(options["key"])[0] if options["key"] else proving.public_key()
+        witnesses = [key for file in options["witness"] for key in _keys(file)]
         if key is None:
             raise CommandError("No public key: give --key FILE, or set AUDIT_VKEY; nothing was checked.", returncode=2)
         verdict = proving.verify(key)
@@ -39,3 +40,16 @@ class Command(BaseCommand):
         self.stdout.write(f"sound up to checkpoint {signed}, signed {verdict.at:%Y-%m-%d %H:%M:%S} UTC by {key.name}")
         if verdict.waiting:
             self.stdout.write(f"{verdict.waiting} later leaves wait for the next checkpoint")
+        if witnesses:
+            quorum = witnessing.quorum(witnesses, options["need"] or len(witnesses))
+            if not quorum.enough:
+                raise CommandError(f"not witnessed: {quorum.told}")
+            self.stdout.write(quorum.told)
+
+
+def _keys(file: Path) -> list[note.Verifier]:
+    """The public keys in a file, at least one."""
+    try:
+        return [note.Verifier.parse(word) for word in file.read_text(encoding="utf-8").split() or [""]]
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{file}: not a public key ({error})", returncode=2) from None
