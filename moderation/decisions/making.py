@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Sum
-
 from moderation.cases import actions as cases
 from moderation.cases.models import Case, Workflow
 from moderation.cases.moving import keep_text
@@ -89,7 +87,7 @@ def types_of(case: Case) -> set[str]:
 def strikes_of(case: Case, *, now: datetime) -> int:
     """Strikes in force on the account of a case."""
     standing = Standing.objects.filter(account=case.account_id, lifted_at__isnull=True, strikes_until__gt=now)
-    return standing.aggregate(sum=Sum("strikes"))["sum"] or 0
+    return sum(standing.values_list("strikes", flat=True))
 
 
 def rung_for(case: Case, *, policy: Policy, workflow: Workflow, now: datetime) -> Rung | None:

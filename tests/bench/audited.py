@@ -121,7 +121,8 @@ def _decider(n: int, held: Sequence[tuple[int, int, str]], seconds: float) -> su
     name = f"bench-{n}"
     words = [sys.executable, "-m", "tests.bench.audited", "--decide", name, "--seconds", str(seconds)]
     child = subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert child.stdin is not None and child.stdout is not None
+    assert child.stdin is not None
+    assert child.stdout is not None
     child.stdin.write(json.dumps([case[:2] for case in held if case[2] == name]) + "\n")
     child.stdin.flush()
     if child.stdout.readline() != "ready\n":
