@@ -6,7 +6,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from moderation.cases import api as cases_api
 from moderation.decisions import api as decisions_api
-from moderation.desk import case_views, views
+from moderation.desk import case_views, reveal_views, views
 from moderation.enforcement import api as enforcement_api
 from moderation.insight import api as insight_api
 from moderation.insight import export_views, log_api, outbox_views, settings_views
@@ -38,6 +38,8 @@ desk = [
     path("approvals/", case_views.approvals, name="approvals"),
     path("accounts/<str:platform>/<path:external_id>/", views.account, name="account"),
     path("search/", views.search, name="search"),
+    path("reveals/", reveal_views.reveal_ask, name="reveal-ask"),
+    path("reveals/<uuid:pk>/", reveal_views.reveal, name="reveal"),
     path("profile/", views.profile, name="profile"),
     path("policies/<str:code>/read/", views.policy_read, name="policy-read"),
 ]

@@ -2,7 +2,7 @@
 
 from portal.audit.models import Alarm, AuditEvent, Checkpoint, Cosignature, Head, Leaf, Pending, Tile, Tree
 from portal.people.models import Grant, ServiceKey, User
-from portal.privacy.models import VaultKey, VaultValue
+from portal.privacy.models import Reveal, VaultKey, VaultValue
 
 __all__ = [
     "Alarm",
@@ -13,6 +13,7 @@ __all__ = [
     "Head",
     "Leaf",
     "Pending",
+    "Reveal",
     "ServiceKey",
     "Tile",
     "Tree",

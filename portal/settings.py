@@ -308,6 +308,8 @@ APPROVAL_TARGET_MINUTES = 240
 STRIKE_DAYS = 180
 EXPORT_FILE_DAYS = 7
 EXPORT_LINK_MINUTES = 15
+REVEALS_AN_HOUR = 20  # per person
+REVEAL_SECONDS = 60  # how long a value stays on the page
 
 PLATFORM_URL = env.str("PLATFORM_URL", default="http://127.0.0.1:8001")
 PLATFORM_SECRET = env.str("PLATFORM_SECRET", default="")

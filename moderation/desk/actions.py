@@ -12,7 +12,11 @@ from moderation.cases.models import Case
 from portal.audit import actions as audit
 from portal.audit.events import Event
 from portal.people.models import User
+from portal.privacy import revealing
+from portal.privacy.models import Reveal, VaultValue
 from risk.intake.models import Account
+
+from . import personal
 
 ONCE_IN_SECONDS = 300
 
@@ -31,6 +35,18 @@ def view_account(account: Account, *, by: User, now: datetime) -> None:
     """Write down that this person saw the account's page."""
     if _anew(by, account.audit_name):
         audit.record(Event.ACCOUNT_VIEWED, by=by, of=account, now=now)
+
+
+def reveal(
+    value: VaultValue, *, account: Account, case: Case | None, by: User, now: datetime, purpose: str, note: str = ""
+) -> Reveal:
+    """Write down that this person is about to be shown a value of an account on a case; see `revealing.reveal`."""
+    why_not = personal.why_not_reveal(account, case, by=by)
+    if value.subject_id != account.pk:
+        why_not = "This value is not of this account."
+    return revealing.reveal(
+        value, by=by, now=now, purpose=purpose, note=note, case=case.pk if case else None, why_not=why_not
+    )
 
 
 def _anew(by: User, name: str) -> bool:

@@ -26,7 +26,7 @@ from portal.people.permissions import Permission, SignedIn, requires
 from portal.refusal import Refused
 from portal.wording import due, number, plain
 
-from . import actions, dossier, exhibits, forms, overview
+from . import actions, dossier, exhibits, forms, overview, personal
 from .counts import forget
 from .panel import panel
 from .reading import proposals, words_of
@@ -54,6 +54,7 @@ def case(request: SignedIn, pk: int) -> HttpResponse:
     bundles, told = ([], 0) if sealed else exhibits.exhibits_of(found.account, lanes=lanes, now=now)
     context: dict[str, Any] = {
         **who(found.account, lanes=me.lanes, now=now),
+        "personal": None if sealed else personal.panel(found.account, by=me, case=found),
         "case": found,
         "number": number(found.pk),
         "due": due(found.due_at, now),

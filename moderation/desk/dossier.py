@@ -14,12 +14,14 @@ from moderation.cases.models import Case, Note
 from moderation.decisions.models import Decision
 from moderation.enforcement.models import Enforcement
 from portal.privacy.actions import open_values
+from portal.privacy.models import Reveal
 from portal.wording import moment, number, plain, short_day, since, span
 from risk.intake.models import Account, Standing
 from risk.scoring.models import Reason, Score
 from risk.strategy.models import Strategy
 
 from . import gauge
+from .personal import word_of
 
 DONE_WORDS = {
     "no_action": "Closed without action",
@@ -229,6 +231,7 @@ def timeline(account: Account, *, lanes: Sequence[str], now: datetime, most: int
         (row["opened_at"], f"Case {number(row['id'])} opened in {row['queue__title']}", f"/cases/{row['id']}/")
         for row in cases[:5]
     ]
+    entries += _reveals(account, lanes=lanes)
     entries.append((account.first_seen_at, "First told about", ""))
     entries.sort(key=lambda entry: entry[0], reverse=True)
     return [
@@ -239,6 +242,20 @@ def timeline(account: Account, *, lanes: Sequence[str], now: datetime, most: int
             "url": url,
         }
         for at, text, url in entries[:most]
+    ]
+
+
+def _reveals(account: Account, *, lanes: Sequence[str]) -> list[tuple[datetime, str, str]]:
+    """Who was shown personal data, on cases of these lanes."""
+    rows = list(
+        Reveal.objects.filter(subject=account.pk).order_by("-at").values_list("at", "name", "by__username", "case")[:8]
+    )
+    numbers = [row[3] for row in rows if row[3]]
+    known = set(Case.objects.filter(pk__in=numbers, lane__in=lanes).values_list("pk", flat=True)) if numbers else set()
+    return [
+        (at, f"{word_of(name)} shown to {username}", f"/cases/{case}/" if case else "")
+        for at, name, username, case in rows
+        if case is None or case in known
     ]
 
 

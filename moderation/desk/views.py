@@ -22,7 +22,7 @@ from portal.people.permissions import Permission, SignedIn, requires
 from portal.wording import capped, due, number
 from risk.intake.models import Account
 
-from . import actions, dossier, exhibits, lists, overview
+from . import actions, dossier, exhibits, lists, overview, personal
 from . import search as finding
 from .counts import forget
 from .reading import unread_policies
@@ -146,6 +146,7 @@ def account(request: SignedIn, platform: str, external_id: str) -> HttpResponse:
     about = Case.objects.visible_to(me).filter(account=found).order_by("-opened_at").select_related("queue")[:20]
     context: dict[str, Any] = {
         **who(found, lanes=me.lanes, now=now),
+        "personal": personal.panel(found, by=me),
         "cases": list(about),
         "bundles": bundles,
         "told": told,

@@ -31,6 +31,7 @@ KINDS: dict[str, str] = {
     "list": "a list",
     "policy": "a policy",
     "queue": "a queue",
+    "reveal": "a reveal",
     "signal": "a signal",
     "standing": "a standing",
     "strategy": "a strategy",
@@ -100,10 +101,13 @@ SENTENCES: dict[Event, str] = {
     Event.KEY_RETIRED: "retired {key}[ of {user}]",
     Event.KINDS_PUBLISHED: "published[ {changed}] kinds of signal",
     Event.LIST_PUBLISHED: "published {list}[ version {version}][ with {entries} entries]",
+    Event.PII_REVEALED: "was shown[ {field}] of {account}[ on {case}][ ({purpose})]",
+    Event.PII_REVEAL_REFUSED: "asked for[ {field}] of {account}[ on {case}] and was refused[: {why}]",
     Event.POLICY_ACKNOWLEDGED: "read {policy}[ version {version}]",
     Event.POLICY_PUBLISHED: "published {policy}[ version {version}]",
     Event.PROFILE_CHANGED: "changed their own settings[: {changed}]",
     Event.QUEUE_PUBLISHED: "published {queue}",
+    Event.REVEAL_REVIEWED: "looked at {reveal}[ by {user}][ of {account}][: {verdict}]",
     Event.ROLE_GRANTED: "granted[ {role}] to {user}",
     Event.ROLE_REVOKED: "took[ {role}] from {user}",
     Event.SCORES_TAKEN: "took[ {scores}] new scores[ and {signals} signals] to[ {cases}] cases",
@@ -125,7 +129,10 @@ SENTENCES: dict[Event, str] = {
 # Reasons that the rooms write as one word.
 CODES: dict[str, str] = {
     "joined": "it joined another case",
+    "erased": "it is erased",
     "lease": "its lease ran out",
+    "limit": "too many in an hour",
+    "not_theirs": "not on this case, or not with these roles",
     "proposal": "nobody agreed in time",
 }
 

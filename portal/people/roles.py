@@ -21,7 +21,15 @@ def _role(name: str, title: str, description: str, *permissions: P) -> Role:
     return Role(name, title, description, frozenset(permissions))
 
 
-_WORKS_CASES = (P.ACCOUNT_READ, P.CASE_CLAIM, P.CASE_READ, P.DASHBOARD_OWN, P.DECISION_MAKE, P.SETTINGS_READ)
+_WORKS_CASES = (
+    P.ACCOUNT_READ,
+    P.CASE_CLAIM,
+    P.CASE_READ,
+    P.DASHBOARD_OWN,
+    P.DECISION_MAKE,
+    P.PERSONAL_OWN,
+    P.SETTINGS_READ,
+)
 
 ROLES: dict[str, Role] = {
     role.name: role
@@ -35,7 +43,7 @@ ROLES: dict[str, Role] = {
             "lead", "Team lead",
             "Works cases, approves what others proposed, retries actions, reverses, looks at dashboards.",
             *_WORKS_CASES, P.AUDIT_READ, P.CASE_REASSIGN, P.DASHBOARD_READ, P.DECISION_APPROVE, P.DECISION_REVERSE,
-            P.ENFORCEMENT_READ, P.ENFORCEMENT_RETRY, P.EXPORT_MAKE, P.STRATEGY_READ,
+            P.ENFORCEMENT_READ, P.ENFORCEMENT_RETRY, P.EXPORT_MAKE, P.PERSONAL_REVEAL, P.STRATEGY_READ,
         ),
         _role(
             "analyst", "Analyst", "Writes strategies and lists, reads scores and dashboards.",
@@ -44,11 +52,12 @@ ROLES: dict[str, Role] = {
         _role(
             "auditor", "Auditor", "Reads the log and exports histories.",
             P.ACCOUNT_READ, P.AUDIT_READ, P.CASE_READ, P.DASHBOARD_READ, P.ENFORCEMENT_READ, P.EXPORT_MAKE,
-            P.SETTINGS_READ,
+            P.PERSONAL_REVEAL, P.SETTINGS_READ,
         ),
         _role(
             "privacy", "Privacy officer", "Sees personal data for a purpose, answers for erasure and holds.",
-            P.ACCOUNT_READ, P.AUDIT_READ, P.EXPORT_MAKE, P.PERSONAL_READ, P.SETTINGS_READ,
+            P.ACCOUNT_READ, P.AUDIT_READ, P.EXPORT_MAKE, P.PERSONAL_REVEAL, P.REVEAL_REVIEW,
+            P.SETTINGS_READ,
         ),
         _role(
             "operator", "Operator", "Keeps backends going; sees no evidence.",

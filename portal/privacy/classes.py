@@ -57,9 +57,7 @@ SIGHT: dict[DataClass, Sight] = {
     DataClass.RESTRICTED_PII: Sight(
         "roles with account.read", "after a reveal: reviewer and specialist on their own case; lead, auditor, privacy"
     ),
-    DataClass.RESTRICTED_MINOR: Sight(
-        "roles with account.read and lane.minors", "after a reveal, with lane.minors; the privacy officer"
-    ),
+    DataClass.RESTRICTED_MINOR: Sight("roles with account.read and lane.minors", "after a reveal, with lane.minors"),
     DataClass.LEGAL_HOLD: Sight("nobody", "the privacy officer; the lead who agreed to the hold"),
 }
 

@@ -6,8 +6,12 @@ In the vault, encrypted under a key per account; destroying the key is the erasu
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from uuid_utils.compat import uuid7
+
+from portal.guards import keeps
+from portal.people.models import User
 
 
 class VaultKey(models.Model):
@@ -75,3 +79,61 @@ class VaultValue(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.id}"
+
+
+@keeps("value", "subject", "name", "data_class", "purpose", "note", "case", "by", "at")
+class Reveal(models.Model):
+    """Somebody asked to see one personal value: why, on which case, whether it was handed over, and who looked at it
+    afterwards. Written before the value is read; it never holds the value.
+    """
+
+    class Verdict(models.TextChoices):
+        IN_ORDER = "in_order", "In order"
+        NOT_IN_ORDER = "not_in_order", "Not in order"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    value = models.UUIDField()  # the vault's value; no foreign key: what was asked outlives what was kept
+    subject = models.UUIDField()  # the account's id
+    name = models.CharField(max_length=64)  # "account.email"
+    data_class = models.CharField(max_length=12)
+    purpose = models.CharField(max_length=16)  # a code of `purposes.REASONS`
+    note = models.UUIDField(null=True)  # vault value: typed text
+    case = models.BigIntegerField(null=True)  # the case's number; no foreign key, so that privacy knows no room above
+    by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="reveals")
+    at = models.DateTimeField()
+    handed_at = models.DateTimeField(null=True)  # the value is handed over once
+    verdict = models.CharField(max_length=12, choices=Verdict, blank=True)
+    reviewed_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    reviewed_at = models.DateTimeField(null=True)
+    review_note = models.UUIDField(null=True)  # vault value: typed text
+
+    DATA = {
+        "confidential: audit security": (
+            "id value subject name data_class purpose note case by at handed_at verdict reviewed_by reviewed_at "
+            "review_note"
+        ),
+    }
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(verdict="", reviewed_by__isnull=True, reviewed_at__isnull=True)
+                | ~Q(verdict="") & Q(reviewed_by__isnull=False, reviewed_at__isnull=False),
+                name="reveal_review_is_whole",
+            ),
+            models.CheckConstraint(
+                condition=Q(reviewed_by__isnull=True) | ~Q(reviewed_by=F("by")), name="nobody_reviews_their_own_reveal"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["-at", "-id"], name="reveal_newest"),  # reader: the weekly review
+            models.Index(fields=["by", "-at"], name="reveal_of_person"),  # reader: the limit of an hour
+            models.Index(fields=["subject", "-at"], name="reveal_of_account"),  # reader: the account's timeline
+        ]
+
+    def __str__(self) -> str:
+        return f"reveal of {self.name}"
+
+    @property
+    def audit_name(self) -> str:
+        return f"reveal:{self.pk}"

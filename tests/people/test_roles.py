@@ -26,7 +26,9 @@ TABLE: dict[P, set[str]] = {
     P.LANE_MINORS: {"specialist", "lane:minors"},
     P.LANE_SAFETY: {"specialist", "lane:safety"},
     P.PEOPLE_MANAGE: {"admin"},
-    P.PERSONAL_READ: {"privacy"},
+    P.PERSONAL_OWN: {"reviewer", "specialist", "lead"},
+    P.PERSONAL_REVEAL: {"lead", "auditor", "privacy"},
+    P.REVEAL_REVIEW: {"privacy"},
     P.SETTINGS_READ: {"reviewer", "specialist", "lead", "analyst", "auditor", "privacy"},
     P.SIGNAL_WRITE: set(),  # a scope of service keys, not of a role
     P.STRATEGY_READ: {"lead", "analyst"},
