@@ -42,6 +42,7 @@ bench: $(VENV)/.dev ## the benchmarks, as tables
 faults: $(VENV)/.dev ## the long fault suites
 	$(PY) -m tests.faults.kill_worker $(or $(ARGS),--decisions 1000 --kills 20)
 	$(PY) -m tests.faults.kill_log --kills 100
+	$(PY) -m tests.faults.canonical --cases 1000000
 
 states: $(VENV)/.runtime ## draw docs/states.md again
 	$(PY) manage.py draw_states
