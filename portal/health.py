@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from django.utils import timezone
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from moderation.insight.gauges import gauges
+from portal.audit.standing import standing
 from portal.metrics import REGISTRY
 from portal.people.permissions import open_to_all
 
@@ -24,15 +28,19 @@ def livez(request: HttpRequest) -> HttpResponse:
 
 @open_to_all
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when it can do its work, else 503 with what is missing."""
+    """200 when it can do its work, else 503 with what is missing.
+
+    How the log stands is told beside it and changes no status: work goes on while it waits to be sealed or signed.
+    """
     missing = [*_database(), *_broker()]
-    return JsonResponse({"ready": not missing, "missing": missing}, status=503 if missing else 200)
+    told = {"ready": not missing, "missing": missing, "log": _log()}
+    return JsonResponse(told, status=503 if missing else 200)
 
 
 @open_to_all
 def metrics(request: HttpRequest) -> HttpResponse:
     """Counters of this process and gauges of the whole, in Prometheus' text format; no personal data in a label."""
-    return HttpResponse(generate_latest(REGISTRY) + gauges(), content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(generate_latest(REGISTRY) + gauges() + _log_gauges(), content_type=CONTENT_TYPE_LATEST)
 
 
 def _database() -> list[str]:
@@ -47,6 +55,28 @@ def _database() -> list[str]:
     except DatabaseError as error:
         return [f"database: {type(error).__name__}"]
     return []
+
+
+def _log() -> dict[str, Any]:
+    try:
+        return standing().told(timezone.now())
+    except DatabaseError as error:
+        return {"state": "unknown", "failing": [f"database: {type(error).__name__}"]}
+
+
+def _log_gauges() -> bytes:
+    registry, now = CollectorRegistry(), standing()
+    for name, says, value in (
+        ("failing", "1 while something is wrong with the log; /readyz says what.", bool(now.failing)),
+        ("leaves", "Events that have their place in the tree.", now.size),
+        ("signed_leaves", "Leaves under the newest checkpoint.", now.signed),
+        ("waiting", "Events that wait for their place, exact up to 10,000.", now.waiting),
+        ("oldest_waiting_seconds", "How long the oldest of them waits.", now.oldest_waiting),
+        ("unsigned_seconds", "How long the first leaf after the newest checkpoint waits.", now.unsigned),
+        ("alarms", "Things that must not happen to a log and did.", now.alarms),
+    ):
+        Gauge(f"reeve_log_{name}", says, registry=registry).set(value)
+    return generate_latest(registry)
 
 
 def _broker() -> list[str]:

@@ -18,10 +18,11 @@ from uuid import UUID
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, transaction
+from django.db.models.functions import Now
 
 from . import tree
 from .canonical import canonical
-from .models import Tile, Tree
+from .models import Alarm, Tile, Tree
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,9 @@ def seal(*, lanes: Lanes, limit: int = BATCH) -> int:
     with transaction.atomic(using=DATABASE), connections[DATABASE].cursor() as cursor:
         size = Tree.objects.using(DATABASE).select_for_update().values_list("size", flat=True).get(pk=1)
         cursor.execute(_TAKE, [limit])
-        rows = [row for row in cursor.fetchall() if _may_be_sealed(row)]
+        taken = cursor.fetchall()
+        _tell_what_is_gone([row[0] for row in taken if row[1] is None])
+        rows = [row for row in taken if row[1] is not None and not row[-1]]  # not again what has its place
         if not rows:
             return 0
         restricted = lanes([row[0] for row in rows])
@@ -61,7 +64,7 @@ def seal(*, lanes: Lanes, limit: int = BATCH) -> int:
             [list(range(size, size + len(rows))), [str(row[0]) for row in rows], leaves],
         )
         _grow(size, leaves, cursor=cursor)
-        Tree.objects.using(DATABASE).filter(pk=1).update(size=size + len(rows))
+        Tree.objects.using(DATABASE).filter(pk=1).update(size=size + len(rows), sealed_at=Now())
     return len(rows)
 
 
@@ -99,11 +102,14 @@ def reader(using: str = "default", *, size: int | None = None) -> tree.Reader:
     return read
 
 
-def _may_be_sealed(row: Sequence[Any]) -> bool:
-    event_id, at, *_, sealed = row
-    if at is None:
-        log.critical("event %s waited for its place and is gone: somebody took it out of the log", event_id)
-    return at is not None and not sealed
+def _tell_what_is_gone(events: Sequence[UUID]) -> None:
+    """Who takes an event out before it has its place leaves its number here: that stays."""
+    for event in events:
+        log.critical("event %s waited for its place and is gone: somebody took it out of the log", event)
+    told = "event {} was taken out of the log before it had its place"
+    Alarm.objects.using(DATABASE).bulk_create(
+        Alarm(kind=Alarm.Kind.GONE, about=str(event), told=told.format(event)) for event in events
+    )
 
 
 def _number(rows: Sequence[Any], restricted: Mapping[UUID, str], *, size: int, cursor: Any) -> list[bytes]:

@@ -17,13 +17,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 
 from . import durable, note, sealing, tree
-from .models import Checkpoint, Tree
+from .models import Alarm, Checkpoint, Tree
 
 DATABASE = "signer"
 
 
 class RefusesToSign(RuntimeError):
     """The tree in the database is not a continuation of what was signed; the message says how, and what to do."""
+
+
+class AnotherSigns(RuntimeError):
+    """The folder is in use; that ends by itself."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Signer:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self.lock.close()
-            raise RefusesToSign(f"Another signer works with {self.folder}.") from None
+            raise AnotherSigns(f"Another signer works with {self.folder}.") from None
         self.key = note.Signer(settings.AUDIT_ORIGIN, self._private())
         durable.write(self.folder / "log.vkey", f"{self.key.verifier.vkey}\n".encode())
 
@@ -78,6 +82,13 @@ class Signer:
         whole = str(note.Note(text, [self.key.sign(text)]))
         Checkpoint.objects.using(DATABASE).create(size=now.size, root=now.root, note=whole)
         return now
+
+    def tell(self, why: RefusesToSign) -> None:
+        """Let the refusal be known where others look; once for each, until there is a new checkpoint."""
+        told = Alarm.objects.using(DATABASE).filter(kind=Alarm.Kind.REFUSED, told=str(why))
+        newest = Checkpoint.objects.using(DATABASE).order_by("-size").values_list("created_at", flat=True).first()
+        if not (told.filter(created_at__gt=newest) if newest else told).exists():
+            Alarm.objects.using(DATABASE).create(kind=Alarm.Kind.REFUSED, about=self.key.name, told=str(why))
 
     def record(self) -> Signed | None:
         """What was signed last, as this machine remembers it."""

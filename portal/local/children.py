@@ -8,6 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 EARLY = ("platform", "web")  # need no tables to start
 LATE = ("worker", "beat", "dispatcher", "sequencer", "signer", "witness")  # would act on a half-told day
+STAYS_DOWN = 3  # the exit code of who would only refuse again: it is not started again, and the rest goes on
 ALIVE = "alive"  # goes on talking where a day was told; a visitor, so `demo.json` does not name it
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import pwd
 import shutil
 import tempfile
+import time
 from pathlib import Path
+from typing import IO
 
-from portal.local.processes import CannotStart
+from portal.local.processes import CannotStart, Roll
 
 SERVER_USER = "nobody"  # who PostgreSQL runs as when we are root, which it refuses
 LEAST_FREE = 200 * 2**20
@@ -60,3 +63,21 @@ def is_ours(folder: Path) -> bool:
 def give_to_server(folder: Path) -> None:
     user = pwd.getpwnam(SERVER_USER)
     os.chown(folder, user.pw_uid, user.pw_gid)
+
+
+def take_lock(data_dir: Path) -> IO[str]:
+    """One supervisor per data folder; one that was killed leaves a guard, who needs a moment."""
+    file = (data_dir / "lock").open("a")
+    until = time.monotonic() + 40
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return file
+        except OSError:
+            supervisor = Roll.read(data_dir).processes.get("supervisor")
+            if (supervisor and supervisor.alive) or time.monotonic() > until:
+                number = f" (process {supervisor.pid})" if supervisor else ""
+                raise CannotStart(
+                    f"It already runs with the data in {data_dir}{number}; stop that one first."
+                ) from None
+            time.sleep(0.1)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -23,9 +22,9 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from portal.local import attach, children
-from portal.local.folders import make_data_dir
+from portal.local.folders import make_data_dir, take_lock
 from portal.local.ports import any_port, free
-from portal.local.processes import CannotStart, Roll, end_all, end_remains, of, write_private
+from portal.local.processes import CannotStart, end_all, end_remains, of, write_private
 from portal.local.seeding import PEOPLE
 from portal.local.servers import Servers, clear_leftovers
 
@@ -59,6 +58,7 @@ class Supervisor:
         self.children: dict[str, subprocess.Popen[bytes]] = {}
         self.deaths: dict[str, deque[float]] = {}
         self.due: dict[str, float] = {}
+        self.down: dict[str, int] = {}  # who refused, and how its folder looked then
         self.lock: IO[str] | None = None
         self.prepared = False
         self.ready = False
@@ -74,7 +74,7 @@ class Supervisor:
         """Servers and web side by side, then the tables and the day, then those who act."""
         self._refuse_what_cannot_be()
         make_data_dir(self.data_dir)
-        self.lock = _lock(self.data_dir)
+        self.lock = take_lock(self.data_dir)
         if self.reset:
             self._forget(*OURS, *OURS_TOO)
         self._mend_half_told()
@@ -265,7 +265,7 @@ class Supervisor:
             raise Stopped
         for name in names:
             child = self.children.get(name)
-            if child is None or child.poll() is None:
+            if child is None or child.poll() is None or self._stays_down(name, child):
                 continue
             if name not in self.due:
                 end_remains(self.servers.roll.processes[name])
@@ -274,6 +274,23 @@ class Supervisor:
                 del self.due[name]
                 self.spawn(name)
                 self._tell_processes()
+
+    def _stays_down(self, name: str, child: subprocess.Popen[bytes]) -> bool:
+        """Who refused is not asked again until its folder changes; that is said once."""
+        if child.returncode != children.STAYS_DOWN:
+            return False
+        folder = self.data_dir / name
+        now = folder.stat().st_mtime_ns if folder.exists() else 0
+        if name not in self.down:
+            self.down[name] = now
+            self.servers.roll.processes.pop(name, None)
+            self._tell_processes()
+            say(self.servers.explain(name, f"The {name.upper()} REFUSES and stays down; all else goes on"))
+        if self.down[name] != now:
+            del self.down[name]
+            self.spawn(name)
+            self._tell_processes()
+        return True
 
     def _look_after_servers(self) -> None:
         for name, start in (("valkey", self.servers.start_valkey), ("postgres", self.servers.start_postgres)):
@@ -318,24 +335,6 @@ class Supervisor:
             self.servers.stop()
         if self.lock:
             self.lock.close()
-
-
-def _lock(data_dir: Path) -> IO[str]:
-    """One supervisor per data folder; one that was killed leaves a guard, who needs a moment."""
-    file = (data_dir / "lock").open("a")
-    until = time.monotonic() + 40
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return file
-        except OSError:
-            supervisor = Roll.read(data_dir).processes.get("supervisor")
-            if (supervisor and supervisor.alive) or time.monotonic() > until:
-                number = f" (process {supervisor.pid})" if supervisor else ""
-                raise CannotStart(
-                    f"It already runs with the data in {data_dir}{number}; stop that one first."
-                ) from None
-            time.sleep(0.1)
 
 
 def say(text: str) -> None:

@@ -148,7 +148,7 @@ def test_a_signer_killed_between_its_record_and_the_table_goes_on(signer: signin
 
 
 def test_there_is_one_signer(signer: signing.Signer) -> None:
-    with pytest.raises(signing.RefusesToSign, match="Another signer"):
+    with pytest.raises(signing.AnotherSigns, match="Another signer"):
         signing.Signer()
 
 

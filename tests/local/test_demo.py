@@ -179,6 +179,29 @@ def test_a_process_that_dies_is_started_again_under_a_new_number(demo: Demo, nam
     wait_for(lambda: _answers(f"{demo.told['url']}/readyz") and _answers(demo.told["platform_url"]))
 
 
+@pytest.mark.slow
+def test_a_signer_that_refuses_stays_down_is_said_and_the_rest_goes_on(demo: Demo) -> None:
+    record = demo.folder / "signer" / "signed.json"
+    kept, others = record.read_text(), demo.processes
+    told = json.loads(kept)
+
+    def write(content: str) -> None:
+        record.with_suffix(".mine").write_text(content)
+        record.with_suffix(".mine").replace(record)
+
+    write(json.dumps(told | {"size": told["size"] + 100_000}))
+    wait_for(lambda: "signer" not in demo.told["processes"])
+    time.sleep(3)  # five deaths would have stopped it all
+    assert {name for name, process in others.items() if name != "signer" and process.alive} == EVERYBODY - {"signer"}
+    log = requests.get(f"{demo.told['url']}/readyz", timeout=10).json()["log"]
+    assert log["state"] == "failing"
+    assert "the signer refused" in log["failing"][0]
+    assert "The SIGNER REFUSES and stays down" in (demo.folder.parent / "stderr").read_text()
+
+    write(kept)
+    wait_for(lambda: "signer" in demo.told["processes"] and demo.processes["signer"].alive)
+
+
 def _answers(url: str) -> bool:
     try:
         return requests.get(url, timeout=2).status_code == 200

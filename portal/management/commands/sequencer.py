@@ -16,7 +16,8 @@ from portal.audit import sealing
 log = logging.getLogger(__name__)
 
 EVERY = 0.2  # seconds between two batches
-STANDING_BY = 0.5
+STANDING_BY = 0.3
+NO_DATABASE = 0.5
 LOCK = 0x5EA1
 
 
@@ -39,7 +40,7 @@ class Command(BaseCommand):
             except OperationalError as error:
                 log.warning("the database does not answer: %s", str(error).strip().splitlines()[0])
                 connections[sealing.DATABASE].close()
-                pause = 1.0
+                pause = NO_DATABASE
             if options["once"] and pause:
                 return
             stop.wait(pause)

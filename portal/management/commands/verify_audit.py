@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from portal.audit import note, proving, witnessing
+from portal.audit.models import Alarm
 
 
 class Command(BaseCommand):
@@ -19,11 +20,16 @@ class Command(BaseCommand):
             type=Path,
             help="a file with the public key of the log, kept somewhere else (default: the signer's)",
         )
-
         parser.add_argument(
             "--witness", type=Path, action="append", default=[], help="a file with public keys of witnesses"
         )
         parser.add_argument("--need", type=int, help="how many of them must have signed (default: all)")
+        parser.add_argument(
+            "--known-gone",
+            type=int,
+            default=0,
+            help="how many events taken out before they were sealed are looked into",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         key = _keys(options["key"])[0] if options["key"] else proving.public_key()
@@ -33,6 +39,18 @@ class Command(BaseCommand):
         verdict = proving.verify(key)
         if not verdict.sound:
             raise CommandError(f"not sound at {verdict.position}: {verdict.why}")
+        self._say_up_to_where(verdict, key)
+        gone = Alarm.objects.filter(kind=Alarm.Kind.GONE)
+        if (count := gone.count()) != options["known_gone"]:
+            newest = gone.order_by("-created_at").first()
+            raise CommandError(f"sound, but not whole: {count} alarms like this: {newest.told if newest else 'none'}")
+        if witnesses:
+            quorum = witnessing.quorum(witnesses, options["need"] or len(witnesses))
+            if not quorum.enough:
+                raise CommandError(f"not witnessed: {quorum.told}")
+            self.stdout.write(quorum.told)
+
+    def _say_up_to_where(self, verdict: proving.Verdict, key: note.Verifier) -> None:
         signed = verdict.size - verdict.waiting
         if not verdict.at:
             self.stdout.write(f"sound: {verdict.size} leaves; no checkpoint was signed yet")
@@ -40,11 +58,6 @@ class Command(BaseCommand):
         self.stdout.write(f"sound up to checkpoint {signed}, signed {verdict.at:%Y-%m-%d %H:%M:%S} UTC by {key.name}")
         if verdict.waiting:
             self.stdout.write(f"{verdict.waiting} later leaves wait for the next checkpoint")
-        if witnesses:
-            quorum = witnessing.quorum(witnesses, options["need"] or len(witnesses))
-            if not quorum.enough:
-                raise CommandError(f"not witnessed: {quorum.told}")
-            self.stdout.write(quorum.told)
 
 
 def _keys(file: Path) -> list[note.Verifier]:
