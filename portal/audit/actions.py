@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Protocol
 
-from django.db import connection
+from django.db import connection, transaction
 from uuid_utils.compat import uuid7
 
 from .canonical import canonical, payload_hash
@@ -52,6 +52,18 @@ def record_many(
 ) -> list[AuditEvent]:
     """Write many events `(event, of, also, facts)` by one actor in one round; the same rules as `record()`."""
     return _insert([_row(event, by=by, of=of, also=also, now=now, facts=facts) for event, of, also, facts in entries])
+
+
+@transaction.atomic
+def state_heads(
+    *, by: Subject | str, of: Subject | str, size: int, entries: int, root: bytes, bundle: str, now: datetime
+) -> AuditEvent:
+    """State in the log itself how many leaves named whom at a size, and what a bundle made over it holds.
+
+    `of` is the export; `root` the root of the heads (`heads.py`); `bundle` the keyed hash of the manifest, so that the
+    log vouches for each file and gives away no name.
+    """
+    return record(Event.LOG_HEADS, by=by, of=of, now=now, size=size, entries=entries, root=root.hex(), bundle=bundle)
 
 
 def name_of(thing: Subject | str) -> str:

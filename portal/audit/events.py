@@ -65,6 +65,7 @@ class Event(StrEnum):
     KEY_RETIRED = "key.retired"
     KINDS_PUBLISHED = "kinds.published"
     LIST_PUBLISHED = "list.published"
+    LOG_HEADS = "log.heads"
     PII_REVEALED = "pii.revealed"
     PII_REVEAL_REFUSED = "pii.reveal_refused"
     POLICY_ACKNOWLEDGED = "policy.acknowledged"

@@ -92,9 +92,9 @@ def tag(name: str, lane: str = GENERAL) -> bytes:
 
 
 def reader(using: str = "default", *, size: int | None = None) -> tree.Reader:
-    """Reads the tiles of the tree from the database, each once."""
+    """Reads the tiles of the tree from the database, and remembers the last thousand (8 MB)."""
 
-    @functools.cache
+    @functools.lru_cache(maxsize=1024)
     def read(level: int, index: int) -> bytes:
         found = Tile.objects.using(using).filter(level=level, idx=index).values_list("hashes", flat=True).first()
         return bytes(found or b"")

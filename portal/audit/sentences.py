@@ -101,6 +101,7 @@ SENTENCES: dict[Event, str] = {
     Event.KEY_RETIRED: "retired {key}[ of {user}]",
     Event.KINDS_PUBLISHED: "published[ {changed}] kinds of signal",
     Event.LIST_PUBLISHED: "published {list}[ version {version}][ with {entries} entries]",
+    Event.LOG_HEADS: "stated the counts[ of {entries} names][ at {size} leaves] for {export}",
     Event.PII_REVEALED: "was shown[ {field}] of {account}[ on {case}][ ({purpose})]",
     Event.PII_REVEAL_REFUSED: "asked for[ {field}] of {account}[ on {case}] and was refused[: {why}]",
     Event.POLICY_ACKNOWLEDGED: "read {policy}[ version {version}]",

@@ -89,6 +89,11 @@ def consistency(old: int, new: int, read: Reader) -> list[bytes]:
     return path[::-1]
 
 
+def subtree(start: int, end: int, read: Reader) -> bytes:
+    """The hash over leaves [start, end), which must be a node of the tree."""
+    return _range(start, end, read)
+
+
 def check_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes) -> bool:
     """Whether the proof shows that the leaf hash stands at `index` under this root (RFC 9162, 2.1.3.2)."""
     if not 0 <= index < size:

@@ -1,0 +1,860 @@
+"""Is this bundle what its log signed, and is nothing left out? One file, for Python 3.11 or newer and nothing else.
+
+    python verify.py BUNDLE [--key FILE] [--witness FILE … --need K]
+
+BUNDLE is the zip as it was downloaded. FILE holds a public key in one line, got from somebody you trust and not out of
+the bundle. Exit 0: sound. 1: not sound, and where. 2: cannot tell. Nothing is sent or fetched. docs/bundle.md says what
+each file of a bundle is, and what is not proven.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import hmac
+import json
+import re
+import sys
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+FORMAT = "reeve-bundle/v1"
+PAYLOAD, HEAD, STATEMENT = b"reeve/payload/v1\n", b"reeve/head/v1\n", b"reeve/bundle/v1\n"
+EMPTY_ROOT = hashlib.sha256(b"").digest()
+EACH = 256  # up to so many rows have a proof of their own, which names the row that was changed
+BLOCK = 4096  # hashes taken at once
+SMALL, LINE, FILES, RATIO = 16 << 20, 256 << 10, 2000, 1100  # bounds: a small file, a line, files, inflation
+MANIFEST = {
+    "v", "format", "tool", "asked_by", "asked_at", "why", "filter", "scope", "counts", "times", "origin", "size",
+    "first", "last", "previous", "checkpoint", "files",
+}  # fmt: skip
+LOOSE = {"manifest.json", "SHA256SUMS", "checkpoint.txt", "previous-checkpoint.txt", "VKEYS"}
+_sha256 = hashlib.sha256
+_strict = json.JSONDecoder(parse_constant=lambda name: _refuse(f"{name} is no JSON"))
+
+
+class NotSound(Exception):
+    """Something is not as it was signed; `position` is the first bad leaf, `until` one after the last it may be."""
+
+    def __init__(self, why: str, position: int | None = None, until: int | None = None) -> None:
+        super().__init__(why)
+        self.why, self.position, self.until = why, position, until
+
+
+class CannotTell(Exception):
+    """This is not a bundle, or not one this program knows."""
+
+
+@dataclass
+class Verdict:
+    """What came out: `code` 0 sound, 1 not sound, 2 cannot tell."""
+
+    code: int
+    why: str = ""
+    position: int | None = None
+    until: int | None = None
+    lines: list[str] = field(default_factory=list)  # the account, for people
+
+
+class Chunks(Protocol):
+    """What is read piece by piece."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+def _refuse(why: str) -> Any:
+    raise ValueError(why)
+
+
+# --- Ed25519 (RFC 8032) -----------------------------------------------------------------------------------------------
+
+_P, _L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
+_D = -121665 * pow(121666, -1, _P) % _P
+_ROOT = pow(2, (_P - 1) // 4, _P)
+Point = tuple[int, int, int, int]
+
+
+def _point(raw: bytes) -> Point | None:
+    """The point these 32 bytes stand for (RFC 8032, 5.1.3), if there is one."""
+    whole = int.from_bytes(raw, "little")
+    y, sign = whole & ((1 << 255) - 1), whole >> 255
+    if y >= _P:
+        return None
+    square = (y * y - 1) * pow(_D * y * y + 1, -1, _P) % _P
+    x = pow(square, (_P + 3) // 8, _P)
+    if (x * x - square) % _P:
+        x = x * _ROOT % _P
+    if (x * x - square) % _P or (x == 0 and sign):
+        return None
+    x = _P - x if x & 1 != sign else x
+    return x, y, 1, x * y % _P
+
+
+def _add(one: Point, two: Point) -> Point:
+    a, b = (one[1] - one[0]) * (two[1] - two[0]) % _P, (one[1] + one[0]) * (two[1] + two[0]) % _P
+    c, d = 2 * one[3] * two[3] * _D % _P, 2 * one[2] * two[2] % _P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
+
+
+_BASE = _point((4 * pow(5, -1, _P) % _P).to_bytes(32, "little")) or _refuse("no base point")
+
+
+def ed25519(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether it is this key's signature under the message (RFC 8032, 5.1.7; without the cofactor)."""
+    key = _point(public) if len(public) == 32 and len(signature) == 64 else None
+    scalar = int.from_bytes(signature[32:], "little")
+    if key is None or scalar >= _L:
+        return False
+    digest = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % _L
+    minus = (_P - key[0], key[1], 1, _P - key[3])
+    table = (None, _BASE, minus, _add(_BASE, minus))
+    found: Point = (0, 1, 1, 0)
+    for bit in range(252, -1, -1):  # both products at once
+        found = _add(found, found)
+        if step := table[(scalar >> bit & 1) + 2 * (digest >> bit & 1)]:
+            found = _add(found, step)
+    x, y = (part * pow(found[2], -1, _P) % _P for part in found[:2])
+    return (y | (x & 1) << 255).to_bytes(32, "little") == signature[:32]
+
+
+# --- Signed notes and checkpoints (C2SP signed-note, tlog-checkpoint, tlog-cosignature) -------------------------------
+
+
+@dataclass(frozen=True)
+class Key:
+    """A public key: `name+id+base64(kind ‖ key)`, kind 1 of a log, 4 of a witness."""
+
+    name: str
+    public: bytes
+    kind: int
+    text: str
+
+    @property
+    def key_id(self) -> bytes:
+        return _sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public).digest()[:4]
+
+
+def parse_key(text: str, kind: int, whose: str) -> Key:
+    """The key in a file of one line."""
+    told = text.strip()
+    found = re.fullmatch(r"([^\s+]{1,200})\+([0-9a-f]{8})\+([A-Za-z0-9+/]{44})", told)
+    raw = base64.b64decode(found[3]) if found else b""
+    if not found or raw[0] != kind:
+        raise CannotTell(f"{whose} is not a public key of a {'log' if kind == 1 else 'witness'}: name+id+base64")
+    key = Key(found[1], raw[1:], kind, told)
+    if key.key_id.hex() != found[2]:
+        raise CannotTell(f"{whose}: the id of the key is not that of its name and bytes")
+    return key
+
+
+def signed_by(note: str, key: Key) -> bool:
+    """Whether the note carries this key's signature; lines of other keys say nothing, a false line of this one does."""
+    body, blank, lines = note.rpartition("\n\n")
+    body, mine = body + "\n", []
+    for line in lines.removesuffix("\n").split("\n") if blank and lines.endswith("\n") else ():
+        found = re.fullmatch(r"— ([^\s+]{1,200}) ([A-Za-z0-9+/]+=*)", line)
+        raw = base64.b64decode(found[2]) if found and len(found[2]) % 4 == 0 else b""
+        if found and found[1] == key.name and raw[:4] == key.key_id:
+            mine.append(raw[4:] if base64.b64encode(raw).decode() == found[2] else b"")
+    return bool(mine) and all(_signature(body, one, key) for one in mine)
+
+
+def _signature(body: str, raw: bytes, key: Key) -> bool:
+    if key.kind == 1:
+        return ed25519(key.public, body.encode(), raw)
+    at = int.from_bytes(raw[:8], "big")  # a witness signs the time with it
+    return len(raw) == 72 and ed25519(key.public, f"cosignature/v1\ntime {at}\n{body}".encode(), raw[8:])
+
+
+def checkpoint(note: str, key: Key, what: str) -> tuple[int, bytes]:
+    """Size and root of a checkpoint that this key signed."""
+    if not signed_by(note, key):
+        raise NotSound(f"{what} is not signed by the key of this log ({key.name}, {key.key_id.hex()})")
+    parts = note.split("\n")
+    if parts[0] != key.name:
+        raise NotSound(f"{what} is of another log: {plain(parts[0])}")
+    if not re.fullmatch(r"0|[1-9][0-9]{0,18}", parts[1]) or len(root := base64.b64decode(parts[2])) != 32:
+        raise NotSound(f"{what} does not state a size and a root")
+    return int(parts[1]), root
+
+
+# --- The tree (RFC 6962, RFC 9162) ------------------------------------------------------------------------------------
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    """SHA-256(0x00 ‖ leaf)."""
+    return _sha256(b"\x00" + leaf).digest()
+
+
+def _node(left: bytes, right: bytes) -> bytes:
+    return _sha256(b"\x01" + left + right).digest()
+
+
+class Tree:
+    """Builds the root over `size` leaves from the leaves that are known, in order, and hashes for all between them.
+
+    `others` are the hashes of the largest whole subtrees in which nothing is known, from left to right.
+    """
+
+    def __init__(self, size: int, others: Callable[[], bytes]) -> None:
+        self.size, self.others, self.at = size, others, 0
+        self.stack: list[tuple[int, bytes]] = []  # (leaves, hash), sizes falling from left to right
+        self.run: list[bytes] = []  # known leaves just before `at`, not yet in the stack
+
+    def known(self, index: int, hashes: Sequence[bytes]) -> None:
+        """These leaves stand at `index` and after it."""
+        if index != self.at:
+            self.skip(index)
+        self.run += hashes
+        self.at += len(hashes)
+        if len(self.run) >= BLOCK:
+            self._flush()
+
+    def skip(self, to: int) -> None:
+        """Nothing is known up to this leaf."""
+        self._flush()
+        while self.at < to:
+            low = self.at & -self.at or 1 << self.size.bit_length()
+            rest = to - self.at
+            whole = rest if to == self.size and rest <= low else min(low, 1 << (rest.bit_length() - 1))
+            self._push(whole, self.others())
+            self.at += whole
+
+    def root(self) -> bytes:
+        """The root over all leaves up to `at`."""
+        self._flush()
+        if not self.stack:
+            return EMPTY_ROOT
+        found = self.stack[-1][1]
+        for _, left in reversed(self.stack[:-1]):
+            found = _node(left, found)
+        return found
+
+    def _flush(self) -> None:
+        row, begin, done = self.run, self.at - len(self.run), 0
+        while done < len(row):
+            at = begin + done
+            fits = 1 << ((len(row) - done).bit_length() - 1)
+            whole = min(at & -at or fits, fits)
+            part = row[done : done + whole]
+            while len(part) > 1:
+                pairs = iter(part)
+                part = [_sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=True)]
+            self._push(whole, part[0])
+            done += whole
+        self.run = []
+
+    def _push(self, whole: int, digest: bytes) -> None:
+        while self.stack and self.stack[-1][0] == whole:
+            digest, whole = _node(self.stack.pop()[1], digest), 2 * whole
+        self.stack.append((whole, digest))
+
+
+def included(index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes) -> bool:
+    """Whether the proof shows that the leaf hash stands at `index` under this root (RFC 9162, 2.1.3.2)."""
+    if not 0 <= index < size:
+        return False
+    place, last, found = index, size - 1, leaf
+    for one in proof:
+        if last == 0:
+            return False
+        if place & 1 or place == last:
+            found = _node(one, found)
+            while not place & 1 and place:
+                place, last = place >> 1, last >> 1
+        else:
+            found = _node(found, one)
+        place, last = place >> 1, last >> 1
+    return last == 0 and found == root
+
+
+def continues(old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> bool:
+    """Whether the proof shows that the old tree is the beginning of the new one (RFC 9162, 2.1.4.2)."""
+    if not 0 < old <= new or old == new:
+        return old == new and not proof and old_root == new_root
+    path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
+    place, last = old - 1, new - 1
+    while place & 1:
+        place, last = place >> 1, last >> 1
+    one = other = path[0] if path else b""
+    for part in path[1:]:
+        if last == 0:
+            return False
+        if place & 1 or place == last:
+            one, other = _node(part, one), _node(part, other)
+            while not place & 1 and place:
+                place, last = place >> 1, last >> 1
+        else:
+            other = _node(other, part)
+        place, last = place >> 1, last >> 1
+    return last == 0 and one == old_root and other == new_root
+
+
+# --- The zip: names, sizes, and the digest of all that is read --------------------------------------------------------
+
+
+class Part:
+    """One file of the bundle, read once from its beginning to its end."""
+
+    def __init__(self, source: Chunks) -> None:
+        self.source, self.held, self.at, self.digest = source, b"", 0, _sha256()
+
+    def _more(self) -> bytes:
+        chunk = self.source.read(1 << 20)
+        self.digest.update(chunk)
+        return chunk
+
+    def take(self, size: int) -> bytes:
+        """The next bytes; fewer at the end."""
+        while len(self.held) - self.at < size and (chunk := self._more()):
+            self.held, self.at = self.held[self.at :] + chunk, 0
+        taken = self.held[self.at : self.at + size]
+        self.at += len(taken)
+        return taken
+
+    def lines(self) -> Iterator[bytes]:
+        """Line after line, without its end."""
+        rest = b""
+        while chunk := self._more():
+            *whole, rest = (rest + chunk).split(b"\n")
+            yield from whole
+            if len(rest) > LINE:
+                raise NotSound(f"a line of events.jsonl is longer than {LINE} bytes")
+        if rest:
+            yield rest
+
+    def end(self) -> str:
+        """The SHA-256 of the whole file."""
+        while self._more():
+            pass
+        return self.digest.hexdigest()
+
+
+class Bundle:
+    """The files of the zip. Raises `CannotTell` for what no bundle is."""
+
+    def __init__(self, source: str | Path | IO[bytes]) -> None:
+        self.zip = zipfile.ZipFile(source)
+        self.digests: dict[str, str] = {}
+        self.names = [info.filename for info in self.zip.infolist()]
+        if len(self.names) > FILES or len(set(self.names)) != len(self.names):
+            raise CannotTell("two files of one name, or far too many files")
+        for info in self.zip.infolist():
+            if not re.fullmatch(r"(proofs/)?[A-Za-z0-9][A-Za-z0-9._-]{0,99}", info.filename) or info.flag_bits & 1:
+                raise CannotTell(f"a strange file: {plain(info.filename)}")
+            if info.file_size > RATIO * info.compress_size + 1024 or info.compress_type not in (0, 8):
+                raise CannotTell(f"{info.filename} is packed in a way no bundle is")
+        for name in ("manifest.json", "SHA256SUMS", "events.jsonl", "checkpoint.txt", "VKEYS", "proofs/heads.json"):
+            if name not in self.names:
+                raise CannotTell(f"there is no {name} in it: this is not a bundle, or not the whole of one")
+
+    def open(self, name: str) -> Part:
+        """A file to read. Raises `NotSound` if it is not there."""
+        if name not in self.names:
+            raise NotSound(f"{name} is missing")
+        return Part(self.zip.open(name))
+
+    def text(self, name: str) -> str:
+        """A small file, whole."""
+        if name in self.names and self.zip.getinfo(name).file_size > SMALL:
+            raise CannotTell(f"{name} is far too large")
+        part = self.open(name)
+        found = part.take(SMALL)
+        self.digests[name] = part.end()
+        return found.decode()
+
+    def json(self, name: str) -> Any:
+        """A small file of JSON, written exactly as this program would."""
+        told = self.text(name)
+        found = _strict.decode(told)
+        if dumped(found) != told:
+            raise NotSound(f"{name} is not as it was written")
+        return found
+
+    def sums(self) -> dict[str, str]:
+        """The digest of every file but SHA256SUMS."""
+        for name in self.names:
+            if name not in self.digests and name != "SHA256SUMS":
+                self.digests[name] = self.open(name).end()
+        return {name: digest for name, digest in self.digests.items() if name != "SHA256SUMS"}
+
+
+def dumped(thing: Any) -> str:
+    """The one way in which JSON files of a bundle are written."""
+    return json.dumps(thing, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def statement(manifest: dict[str, Any], salt: bytes) -> str:
+    """What the log holds about a bundle: a keyed hash of its manifest (all but the checkpoint that came after)."""
+    told = {name: value for name, value in manifest.items() if name != "checkpoint"}
+    exact = json.dumps(told, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    return hmac.digest(salt, STATEMENT + exact, "sha256").hex()
+
+
+def plain(text: object) -> str:
+    """A text of the bundle, fit for a terminal."""
+    return "".join(char if char.isprintable() else "�" for char in str(text))[:200]
+
+
+# --- The events -------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Chain:
+    """The leaves that name one subject or actor: each says which number it is and where the one before stands."""
+
+    n: int = 0
+    last: int = -1
+
+    def take(self, index: int, n: int, before: int) -> None:
+        """The next leaf that is there. Raises `NotSound` with the position of what is missing or wrong."""
+        if (n, before) == (self.n + 1, self.last):
+            self.n, self.last = n, index
+        elif n > self.n + 1 and self.last < before < index:
+            raise NotSound(f"leaf {before}, which leaf {index} names as the one before it, was left out", before)
+        elif n == self.n + 1 and 0 <= before < index:
+            raise NotSound(f"leaf {before}, which leaf {index} names as the one before it, is not where it was", before)
+        elif n <= self.n and before < self.last < index:
+            raise NotSound(f"leaf {self.last} does not belong before leaf {index}", self.last)
+        else:
+            raise NotSound(f"leaf {index} is out of the count of whom it names", index)
+
+    def end(self, n: int, last: int) -> None:
+        """Nothing is missing after the last one."""
+        if self.n < n:
+            raise NotSound(f"{n - self.n} of the events up to leaf {last}, the last one, were left out", last)
+        if (self.n, self.last) != (n, last):
+            raise NotSound(f"leaf {self.last} is not the last one there was", max(self.last, last))
+
+
+def rows(part: Part) -> Iterator[tuple[int, bytes, bytes | None]]:
+    """Index, leaf and payload of each line: `{"i":1,"leaf":"…","payload":"…"}`, the payload withheld or not."""
+    decode, after = base64.b64decode, -1
+    for line in part.lines():
+        bits = line.split(b'"')
+        whole = len(bits) == 11 and bits[6:9] == [b",", b"payload", b":"]
+        known = bits[:2] == [b"{", b"i"] and bits[3:5] == [b"leaf", b":"] and bits[-1] == b"}"
+        number = bits[2][1:-1] if len(bits) > 2 else b""
+        if not known or not (whole or len(bits) == 7) or bits[2] != b":%s," % number or not number.isdigit():
+            raise NotSound("a line of events.jsonl cannot be read", _guess(line, after))
+        after = int(number)
+        try:
+            yield after, decode(bits[5], validate=True), decode(bits[9], validate=True) if whole else None
+        except ValueError:
+            raise NotSound(f"the line of leaf {after} cannot be read", after) from None
+
+
+def _guess(line: bytes, after: int) -> int:
+    found = re.match(rb'\{"i":(\d{1,18}),', line)
+    return int(found[1]) if found else after + 1
+
+
+class Walk:
+    """Goes through events.jsonl once: every leaf, every payload, the counts, and what the tree comes to."""
+
+    def __init__(self, manifest: dict[str, Any], tree: Tree, hashes: Part | None) -> None:
+        scope = manifest["scope"]
+        self.kind, self.name = scope["kind"], scope.get("name", "")
+        self.tree, self.hashes, self.size = tree, hashes, manifest["size"]
+        self.chains = {tag: Chain() for tag in scope.get("tags", {}).values()}
+        self.start, self.stop = scope.get("start", 0), scope.get("end", manifest["size"])
+        self.hidden = manifest["counts"]["hidden"]
+        self.at, self.window, self.offset = self.start, b"", self.start  # of leafhashes.bin
+        self.marks: list[tuple[int, bytes]] = []  # signed sizes and roots within the range, falling
+        self.sound_to = 0
+        self.leaves = self.payloads = 0
+        self.seen: dict[int, bytes] = {}  # the hashes of the first rows
+        self.first: int | None = None
+        self.last: tuple[int, bytes] | None = None
+
+    def go(self, lines: Iterator[tuple[int, bytes, bytes | None]]) -> None:
+        """All rows. Raises `NotSound` at the first that is not right."""
+        expected, digest = self.start, b""
+        for index, leaf, payload in lines:
+            if not expected <= index < self.stop:
+                raise self._out_of_order(index, expected, lines)
+            digest = _sha256(b"\x00" + leaf).digest()
+            try:
+                told = _strict.decode(leaf.decode())
+                if self.hashes:
+                    self._in_range(index, expected, digest)
+                else:
+                    self._in_chain(index, told, digest)
+                if payload is not None:
+                    self._payload(index, told, payload)
+            except (ValueError, KeyError, TypeError, RecursionError):
+                raise NotSound(f"leaf {index} or its event cannot be read", index) from None
+            except NotSound as bad:
+                raise self._earlier(bad, index, lines) from None
+            if self.leaves < EACH:
+                self.seen[index] = digest
+            self.leaves += 1
+            self.last = (index, digest)
+            expected = index + 1
+        self._end(expected)
+
+    def _in_range(self, index: int, expected: int, digest: bytes) -> None:
+        if index != expected:
+            self._hide(expected, index)
+        while index >= self.at:
+            self._load()
+        begin = (index - self.offset) * 32
+        if self.window[begin : begin + 32] != digest:
+            raise NotSound(f"leaf {index} was changed: its hash is another", index)
+
+    def _hide(self, start: int, end: int) -> None:
+        self.hidden -= end - start
+        if self.hidden < 0:
+            raise NotSound(f"leaf {start} was left out", start)
+
+    def _load(self) -> None:
+        """The next leaf hashes, into the tree too; at a signed size the root must be the signed one."""
+        assert self.hashes is not None
+        self.offset = self.at
+        end = min(self.at + BLOCK, self.stop, self.marks[-1][0] if self.marks else self.stop)
+        self.window = self.hashes.take(32 * (end - self.at))
+        if len(self.window) != 32 * (end - self.at) or not self.window:
+            raise NotSound("leafhashes.bin is too short", self.at + len(self.window) // 32)
+        self.tree.known(self.at, [self.window[at : at + 32] for at in range(0, len(self.window), 32)])
+        self.at = end
+        while self.marks and self.marks[-1][0] == end:
+            if self.tree.root() != self.marks.pop()[1]:
+                raise NotSound(f"the leaves up to {end} are not those that were signed", self.sound_to, end)
+            self.sound_to = end
+
+    def _in_chain(self, index: int, told: dict[str, Any], digest: bytes) -> None:
+        named = [told["act"]] if self.kind == "actor" else told["subj"]
+        mine = [one for one in named if one["k"] in self.chains]
+        if not mine:
+            raise NotSound(f"leaf {index} does not name what was asked for", index)
+        for one in mine:
+            self.chains[one["k"]].take(index, one["n"], one["p"])
+        self.tree.known(index, [digest])
+
+    def _payload(self, index: int, told: dict[str, Any], payload: bytes) -> None:
+        if _sha256(PAYLOAD + payload).hexdigest() != told["ph"]:
+            raise NotSound(f"the event of leaf {index} was changed after it was sealed", index)
+        said = _strict.decode(payload.decode())
+        if said["id"] != told["id"] or said["type"] != told["type"]:
+            raise NotSound(f"leaf {index} says something else of its event than the event itself", index)
+        if self.name and self.name not in (said["of"] if self.kind == "subject" else (said["by"],)):
+            raise NotSound(f"the event of leaf {index} does not name {plain(self.name)}", index)
+        self.payloads += 1
+
+    def _end(self, expected: int) -> None:
+        if self.hashes:
+            if expected < self.stop:
+                self._hide(expected, self.stop)
+            while self.at < self.stop:
+                self._load()
+            if self.hashes.take(1):
+                raise NotSound("leafhashes.bin is too long")
+        self.tree.skip(self.tree.size)
+
+    def _out_of_order(self, index: int, expected: int, lines: Iterator[Any]) -> NotSound:
+        if index >= self.stop:
+            return NotSound(f"leaf {index} is not of what was asked for", index)
+        lowest = min([index, *(row[0] for row in _readable(lines))])
+        return NotSound(f"leaf {lowest} stands after leaf {expected - 1}", lowest)
+
+    def _earlier(self, bad: NotSound, index: int, lines: Iterator[Any]) -> NotSound:
+        """Where rows changed places, the lowest that comes after a higher one says more than the gap it left."""
+        later = [row[0] for row in _readable(lines)] if not self.hashes else []
+        lowest = min(later, default=index)
+        return NotSound(f"leaf {lowest} stands after leaf {index}", lowest) if lowest < index else bad
+
+
+def _readable(lines: Iterator[Any]) -> Iterator[Any]:
+    try:
+        yield from lines
+    except NotSound:
+        return
+
+
+# --- The whole --------------------------------------------------------------------------------------------------------
+
+
+class Check:
+    """One bundle against one key."""
+
+    def __init__(self, source: str | Path | IO[bytes], key: str | None) -> None:
+        self.bundle = Bundle(source)
+        self.manifest: dict[str, Any] = self.bundle.json("manifest.json")
+        if not isinstance(self.manifest, dict) or (self.manifest.get("format"), self.manifest.get("v")) != (FORMAT, 1):
+            raise CannotTell(f"this program knows bundles of the format {FORMAT} only")
+        if set(self.manifest) != MANIFEST:
+            raise NotSound("the manifest lacks something, or holds what no manifest does")
+        inside = self.bundle.text("VKEYS")
+        self.key = parse_key(inside if key is None else key, 1, "VKEYS" if key is None else "what you gave as --key")
+        if inside != f"{self.key.text}\n":
+            raise NotSound("the key in the bundle (VKEYS) is not the one you gave")
+        self.note = self.bundle.text("checkpoint.txt")
+        self.size, self.root = checkpoint(self.note, self.key, "the checkpoint")
+        self.heads: dict[str, Any] = {}
+        self.at = ""  # when the statement was written
+        self.proofs = {"proofs/tree.bin", "proofs/heads.json"}  # what may stand there
+
+    def run(self, witnesses: Sequence[Key], need: int) -> None:
+        """Raises `NotSound` or `CannotTell`. What names a leaf comes first, so that its place is told."""
+        manifest = self.manifest
+        stated = {"size": self.size, "root": self.root.hex()}
+        if (manifest["checkpoint"], manifest["origin"]) != (stated, self.key.name):
+            raise NotSound("the manifest speaks of another checkpoint or log than the checkpoint in the bundle")
+        if (found := sum(signed_by(self.note, one) for one in witnesses)) < need:
+            raise NotSound(f"{found} of the witnesses you gave signed the checkpoint, and you asked for {need}")
+        if not 0 <= manifest["size"] < self.size:
+            raise NotSound("the checkpoint is older than the bundle")
+        ends, trouble = self._in_turn(self._heads)
+        walk = self._walk()
+        for tag, (n, last) in (ends or {}).items():
+            walk.chains[tag].end(n, last)
+        if trouble:
+            raise trouble
+        counted = {"leaves": walk.leaves, "payloads": walk.payloads, "hidden": manifest["counts"]["hidden"]}
+        if walk.hidden or manifest["counts"] != counted:
+            raise NotSound("the manifest counts other events than there are")
+        if (manifest["first"], manifest["last"]) != (min(walk.seen, default=None), walk.last and walk.last[0]):
+            raise NotSound("the manifest names another first or last event")
+        self._previous()
+        self._files()
+
+    def _in_turn(self, check: Callable[[], Any]) -> tuple[Any, NotSound | None]:
+        """What came out, or what was wrong: to be said if no leaf can be named."""
+        try:
+            return check(), None
+        except NotSound as bad:
+            return None, bad
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None, NotSound("proofs/heads.json cannot be read")
+
+    def _walk(self) -> Walk:
+        bundle, ranged = self.bundle, self.manifest["scope"]["kind"] == "range"
+        others = bundle.open("proofs/tree.bin")
+        hashes = bundle.open("leafhashes.bin") if ranged else None
+        walk = Walk(self.manifest, Tree(self.size, lambda: _hash(others)), hashes)
+        if ranged:
+            self._marks(walk)
+        events = bundle.open("events.jsonl")
+        walk.go(rows(events))
+        self._each(walk)
+        if walk.tree.root() != self.root:
+            until = walk.stop if ranged else None
+            raise NotSound("the leaves are not those that were signed", walk.sound_to if ranged else None, until)
+        if others.take(1):
+            raise NotSound("proofs/tree.bin is too long")
+        for name, part in (("events.jsonl", events), ("proofs/tree.bin", others), ("leafhashes.bin", hashes)):
+            if part:
+                bundle.digests[name] = part.end()
+        return walk
+
+    def _marks(self, walk: Walk) -> None:
+        """Checkpoints signed within the range: with them a change can be narrowed down to the leaves between two."""
+        self.proofs.add("proofs/checkpoints.json")
+        found = [
+            checkpoint(one, self.key, "an older checkpoint") for one in self.bundle.json("proofs/checkpoints.json")
+        ]
+        if sorted(set(found)) != found or (found and not walk.start < found[0][0] <= found[-1][0] <= walk.stop):
+            raise NotSound("proofs/checkpoints.json holds other checkpoints than those of the range")
+        walk.marks, walk.sound_to = found[::-1], walk.start
+
+    def _each(self, walk: Walk) -> None:
+        """The proofs of single rows, which other programs can check as well."""
+        told = dict(walk.seen) if walk.leaves <= EACH else dict([min(walk.seen.items())])
+        if walk.last:
+            told[walk.last[0]] = walk.last[1]
+        for index, digest in sorted(told.items()):
+            self._proof(index, digest)
+
+    def _proof(self, index: int, digest: bytes) -> None:
+        """A file c2sp.org/tlog-proof@v1 for one leaf."""
+        name = f"proofs/{index}.tlog-proof"
+        self.proofs.add(name)
+        head, tail = f"c2sp.org/tlog-proof@v1\nindex {index}\n", f"\n{self.note}"
+        told = self.bundle.text(name)
+        hashes = _hashes(told[len(head) : -len(tail)])
+        if told != head + _lines(hashes) + tail or not included(index, self.size, digest, hashes, self.root):
+            raise NotSound(f"leaf {index} is not the one that was signed", index)
+
+    def _heads(self) -> dict[str, tuple[int, int]]:
+        """The statement in the log, and what it says of each tag: how many leaves, and which is the last."""
+        heads = self.heads = self.bundle.json("proofs/heads.json")
+        if set(heads) != {"index", "leaf", "payload", "salt", "tags"}:
+            raise NotSound("proofs/heads.json is not as it was written")
+        leaf, payload = base64.b64decode(heads["leaf"]), base64.b64decode(heads["payload"])
+        self._proof(heads["index"], leaf_hash(leaf))
+        told, said = _strict.decode(leaf.decode()), _strict.decode(payload.decode())
+        facts = said["facts"]
+        if _sha256(PAYLOAD + payload).hexdigest() != told["ph"] or (told["type"], said["type"]) != ("log.heads",) * 2:
+            raise NotSound("the statement of the log about this bundle was changed", heads["index"])
+        if not facts["size"] == self.manifest["size"] <= heads["index"]:
+            raise NotSound("the statement of the log is about another size")
+        self.at, entries, root = told["t"], facts["entries"], bytes.fromhex(facts["root"])
+        tags = self.manifest["scope"].get("tags", {}).values()
+        if sorted(tags) != sorted(heads["tags"]):
+            raise NotSound("proofs/heads.json is about other names than the manifest")
+        return {tag: _head(bytes.fromhex(tag), heads["tags"][tag], entries, root) for tag in tags}
+
+    def _previous(self) -> None:
+        told = self.manifest["previous"]
+        if told is None:
+            return
+        old, root = checkpoint(self.bundle.text("previous-checkpoint.txt"), self.key, "the previous checkpoint")
+        lines = self.bundle.text("proofs/consistency.txt")
+        self.proofs.add("proofs/consistency.txt")
+        hashes = _hashes(lines)
+        if told != {"size": old, "root": root.hex()} or _lines(hashes) != lines:
+            raise NotSound("the manifest speaks of another previous checkpoint")
+        if not continues(old, self.size, root, self.root, hashes):
+            raise NotSound(f"the log is not a continuation of what was signed at {old}: it was rewritten", 0, old)
+
+    def _files(self) -> None:
+        """What the manifest, SHA256SUMS and the log itself say of the files."""
+        bundle, manifest = self.bundle, self.manifest
+        sums = bundle.sums()
+        for name in sums:
+            loose = "previous-checkpoint.txt" if manifest["previous"] is None else ""
+            if name == loose or (name.startswith("proofs/") and name not in self.proofs):
+                raise NotSound(f"{name} does not belong in this bundle")
+        content = {name: one for name, one in sums.items() if name not in LOOSE and not name.startswith("proofs/")}
+        for name in sorted(content.keys() | manifest["files"].keys()):
+            if content.get(name) != manifest["files"].get(name):
+                raise NotSound(f"{name} is not the file the manifest names")
+        if bundle.text("SHA256SUMS") != "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)):
+            raise NotSound("SHA256SUMS is not right")
+        said = _strict.decode(base64.b64decode(self.heads["payload"]).decode())["facts"]["bundle"]
+        if said != statement(manifest, bytes.fromhex(self.heads["salt"])):
+            raise NotSound("the manifest, or a file it names, is not what the log stated when the bundle was made")
+
+
+def _head(tag: bytes, told: dict[str, Any], entries: int, root: bytes) -> tuple[int, int]:
+    """How many leaves name a tag, and the last of them; none, if its two neighbours stand side by side."""
+
+    def holds(one: dict[str, Any]) -> bytes:
+        if set(one) != {"at", "last", "n", "proof", "tag"}:
+            raise NotSound("proofs/heads.json is not as it was written")
+        name, proof = bytes.fromhex(one["tag"]), [base64.b64decode(line) for line in one["proof"]]
+        entry = name + one["n"].to_bytes(8, "big") + one["last"].to_bytes(8, "big")
+        if len(name) != 16 or not included(one["at"], entries, leaf_hash(HEAD + entry), proof, root):
+            raise NotSound("what proofs/heads.json says of a name is not what the log stated")
+        return name
+
+    if set(told) == {"is"}:
+        if holds(told["is"]) != tag:
+            raise NotSound("proofs/heads.json shows the count of another name")
+        return told["is"]["n"], told["is"]["last"]
+    before, after = told["before"], told["after"]
+    left = before is None or holds(before) < tag
+    right = after is None or tag < holds(after)
+    first, second = -1 if before is None else before["at"], entries if after is None else after["at"]
+    if set(told) != {"after", "before"} or not (left and right and first + 1 == second):
+        raise NotSound("proofs/heads.json does not show that there is nothing of that name")
+    if not entries and root != EMPTY_ROOT:
+        raise NotSound("proofs/heads.json does not fit what the log stated")
+    return 0, -1
+
+
+def _hash(part: Part) -> bytes:
+    found = part.take(32)
+    if len(found) != 32:
+        raise NotSound("proofs/tree.bin is too short")
+    return found
+
+
+def _hashes(lines: str) -> list[bytes]:
+    return [base64.b64decode(line) for line in lines.splitlines()]
+
+
+def _lines(hashes: Sequence[bytes]) -> str:
+    return "".join(f"{base64.b64encode(one).decode()}\n" for one in hashes)
+
+
+def verify(
+    source: str | Path | IO[bytes], key: str | None = None, witnesses: Sequence[str] = (), need: int | None = None
+) -> Verdict:
+    """Check a bundle; never raises. `key` and `witnesses` are the texts of public keys; no key: the one inside."""
+    verdict = Verdict(0)
+    try:
+        keys = {parse_key(one, 4, "what you gave as --witness") for one in witnesses}
+        need = len(keys) if need is None else need
+        if need > len(keys):
+            raise CannotTell(f"you ask for {need} witnesses and gave the keys of {len(keys)}")
+        check = Check(source, key)
+        verdict.lines = _asked(check)
+        check.run(sorted(keys, key=lambda one: one.text), need)
+        verdict.lines += _proven(check, key is not None, need)
+    except NotSound as bad:
+        verdict.code, verdict.why, verdict.position, verdict.until = 1, bad.why, bad.position, bad.until
+    except CannotTell as error:
+        verdict.code, verdict.why = 2, str(error)
+    except Exception as error:  # whatever rubbish a file holds: a sentence, not a traceback
+        verdict.code, verdict.why = 2, f"it cannot be read as a bundle ({type(error).__name__}: {plain(error)})"
+    return verdict
+
+
+def _asked(check: Check) -> list[str]:
+    """What the bundle is said to be. Proven only if the whole is sound."""
+    told, scope = check.manifest, check.manifest["scope"]
+    named = f"leaves {scope['start']} to {scope['end']}" if scope["kind"] == "range" else scope["name"]
+    asked = json.dumps(told["filter"], ensure_ascii=False) if told["filter"] else "everything"
+    return [
+        plain(f"Asked for by {told['asked_by']} at {told['asked_at']}: {told['why']}"),
+        plain(f"Filter: {asked}. Proven over: {named}, of the log {told['origin']}."),
+    ]
+
+
+def _proven(check: Check, given: bool, need: int) -> list[str]:
+    told, counts = check.manifest, check.manifest["counts"]
+    withheld = counts["leaves"] - counts["payloads"]
+    lines = [
+        f"{counts['payloads']} events are here and unchanged; {withheld} more are shown by their leaf only"
+        f"{', and ' + str(counts['hidden']) + ' by their hash only' if counts['hidden'] else ''}.",
+        f"Complete up to leaf {told['size']}, as the log itself stated at {plain(check.at)}; nothing was left out.",
+        f"Checkpoint: {check.size} leaves of {check.key.name}" + (f", with {need} witnesses." if need else "."),
+    ]
+    if told["previous"]:
+        lines.append(f"The log continues what was signed at {told['previous']['size']}.")
+    if given:
+        return [*lines, f"Signed by the key you gave ({check.key.key_id.hex()})."]
+    return [
+        *lines,
+        "!! THE KEY WAS TAKEN FROM THE BUNDLE ITSELF. Compare it with one you got from somebody else, or use --key:",
+        f"!! {check.key.text}",
+    ]
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """What `python verify.py` does. Returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle")
+    parser.add_argument("--key", help="a file with the public key of the log, got from somebody you trust")
+    parser.add_argument("--witness", action="append", default=[], help="a file with the public key of a witness")
+    parser.add_argument("--need", type=int, help="how many of these witnesses must have signed; all, if not said")
+    asked = parser.parse_args(words)
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        key = Path(asked.key).read_text(encoding="utf-8") if asked.key else None
+        witnesses = [Path(one).read_text(encoding="utf-8") for one in asked.witness]
+    except (OSError, ValueError) as error:
+        print(f"CANNOT TELL: the file of a key cannot be read: {plain(error)}")
+        return 2
+    verdict = verify(asked.bundle, key, witnesses, asked.need)
+    print("\n".join(verdict.lines))
+    if verdict.code == 0:
+        print("SOUND")
+    elif verdict.code == 1:
+        last = verdict.until - 1 if verdict.until else verdict.position
+        where = f" at leaf {verdict.position}" if verdict.position is not None else ""
+        where = f" between leaves {verdict.position} and {last}" if last != verdict.position else where
+        print(f"NOT SOUND{where}: {verdict.why}")
+    else:
+        print(f"CANNOT TELL: {verdict.why}")
+    return verdict.code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
