@@ -21,7 +21,7 @@ from portal.audit.events import Event
 from portal.audit.models import AuditEvent, Leaf
 from portal.refusal import Refused
 from tests.audit.test_seal import seal, write
-from tests.audit.test_verify import grow, signer, tamper  # noqa: F401 - a fixture
+from tests.audit.test_verify import grow, tamper
 from tests.conftest import NOON
 
 ABOUT = {"asked_by": "ada", "asked_at": "2026-11-20T12:00:00+00:00", "why": "request 12", "filter": {"case": 1}}
@@ -31,7 +31,7 @@ def everything(events: Sequence[UUID]) -> Mapping[UUID, str]:
     return dict.fromkeys(events, "payload")
 
 
-def make(signer: signing.Signer, scope: bundle.Scope, **more: Any) -> bytes:  # noqa: F811
+def make(signer: signing.Signer, scope: bundle.Scope, **more: Any) -> bytes:
     """The bytes of a bundle; who waits seals and signs."""
 
     def pause(seconds: float) -> None:
@@ -74,7 +74,7 @@ SCOPES = [
 
 
 @pytest.mark.parametrize("scope", SCOPES, ids=str)
-def test_an_honest_bundle_is_sound(signer: signing.Signer, scope: bundle.Scope) -> None:  # noqa: F811
+def test_an_honest_bundle_is_sound(signer: signing.Signer, scope: bundle.Scope) -> None:
     grow(signer, 7, 290)
     write(3, of="case:2", by="user:2")
 
@@ -86,7 +86,7 @@ def test_an_honest_bundle_is_sound(signer: signing.Signer, scope: bundle.Scope) 
     assert counts["leaves"] == counts["payloads"] == len(lines(data))
 
 
-def test_it_holds_the_exact_events_in_order(signer: signing.Signer) -> None:  # noqa: F811
+def test_it_holds_the_exact_events_in_order(signer: signing.Signer) -> None:
     grow(signer, 2)
     write(2, of="case:2")
     write(2, of="case:1", by="user:2")
@@ -98,14 +98,14 @@ def test_it_holds_the_exact_events_in_order(signer: signing.Signer) -> None:  # 
     assert [verifier.base64.b64decode(row["payload"]) for row in rows] == [bytes(events[row["i"]]) for row in rows]
 
 
-def test_what_was_written_before_it_was_asked_for_is_in_it(signer: signing.Signer) -> None:  # noqa: F811
+def test_what_was_written_before_it_was_asked_for_is_in_it(signer: signing.Signer) -> None:
     grow(signer, 2)
     write(5)  # not sealed yet
 
     assert len(lines(make(signer, bundle.Scope("subject", "case:1")))) == 7
 
 
-def test_it_gives_a_payload_a_leaf_or_a_hash_only(signer: signing.Signer) -> None:  # noqa: F811
+def test_it_gives_a_payload_a_leaf_or_a_hash_only(signer: signing.Signer) -> None:
     grow(signer, 6)
     ids = list(AuditEvent.objects.order_by("leaf__index").values_list("pk", flat=True))
     rights = {ids[0]: "payload", ids[1]: "leaf", ids[3]: "payload"}
@@ -120,7 +120,7 @@ def test_it_gives_a_payload_a_leaf_or_a_hash_only(signer: signing.Signer) -> Non
 
 def test_the_events_of_a_lane_the_asker_does_not_know_are_no_hole(
     signer: signing.Signer,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     grow(signer, 2)
     hidden = {event.pk: "minors" for event in write(3)}
@@ -138,7 +138,7 @@ def test_the_events_of_a_lane_the_asker_does_not_know_are_no_hole(
     assert check(whole).code == 0
 
 
-def test_a_withheld_payload_still_keeps_the_count(signer: signing.Signer) -> None:  # noqa: F811
+def test_a_withheld_payload_still_keeps_the_count(signer: signing.Signer) -> None:
     grow(signer, 5)
 
     data = make(signer, bundle.Scope("subject", "case:1"), may_have=lambda ids: dict.fromkeys(ids[2:], "payload"))
@@ -169,7 +169,7 @@ class Listed:
 def test_renderings_get_the_rows_with_a_payload_page_by_page(
     signer: signing.Signer,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(bundle, "PAGE", 4)
     grow(signer, 10)
@@ -190,7 +190,7 @@ def test_renderings_get_the_rows_with_a_payload_page_by_page(
     assert check(data).code == 0
 
 
-def test_it_can_be_stopped_between_two_pages(signer: signing.Signer) -> None:  # noqa: F811
+def test_it_can_be_stopped_between_two_pages(signer: signing.Signer) -> None:
     class Stopped(Exception): ...
 
     def stop(done: int, total: int) -> None:
@@ -202,7 +202,7 @@ def test_it_can_be_stopped_between_two_pages(signer: signing.Signer) -> None:  #
     assert not AuditEvent.objects.filter(type=Event.LOG_HEADS).exists()
 
 
-def test_it_refuses_when_nobody_seals_or_signs(signer: signing.Signer) -> None:  # noqa: F811
+def test_it_refuses_when_nobody_seals_or_signs(signer: signing.Signer) -> None:
     grow(signer, 3)
     write(1)
     with pytest.raises(Refused, match="not being sealed"):
@@ -212,7 +212,7 @@ def test_it_refuses_when_nobody_seals_or_signs(signer: signing.Signer) -> None: 
         make(signer, bundle.Scope("range"), pause=lambda _: seal() and None)
 
 
-def test_it_continues_the_checkpoint_somebody_saved(signer: signing.Signer) -> None:  # noqa: F811
+def test_it_continues_the_checkpoint_somebody_saved(signer: signing.Signer) -> None:
     grow(signer, 3, 4, 5)
     saved = bundle.Checkpoint.objects.get(size=3).note
 
@@ -226,7 +226,7 @@ def test_it_continues_the_checkpoint_somebody_saved(signer: signing.Signer) -> N
         make(signer, bundle.Scope("range"), previous=saved.replace("3", "4", 1))
 
 
-def test_the_same_content_gives_the_same_files(signer: signing.Signer) -> None:  # noqa: F811
+def test_the_same_content_gives_the_same_files(signer: signing.Signer) -> None:
     grow(signer, 5)
     one, two = (zipfile.ZipFile(io.BytesIO(make(signer, bundle.Scope("range", end=5)))) for _ in range(2))
     assert [(i.filename, i.date_time, i.external_attr) for i in one.infolist() if "tlog-proof" not in i.filename] == [
@@ -236,7 +236,7 @@ def test_the_same_content_gives_the_same_files(signer: signing.Signer) -> None: 
     assert one.getinfo("events.jsonl").CRC == two.getinfo("events.jsonl").CRC
 
 
-def test_the_log_states_what_was_made_and_names_nobody(signer: signing.Signer) -> None:  # noqa: F811
+def test_the_log_states_what_was_made_and_names_nobody(signer: signing.Signer) -> None:
     grow(signer, 5)
     make(signer, bundle.Scope("subject", "case:1"))
 
@@ -246,7 +246,7 @@ def test_the_log_states_what_was_made_and_names_nobody(signer: signing.Signer) -
     assert json.loads(bytes(event.payload))["facts"]["size"] == 5
 
 
-def test_an_event_gone_from_the_log_is_not_passed_over(signer: signing.Signer) -> None:  # noqa: F811
+def test_an_event_gone_from_the_log_is_not_passed_over(signer: signing.Signer) -> None:
     grow(signer, 5)
     tamper(f"DELETE FROM portal_auditevent WHERE id = '{Leaf.objects.get(index=2).event_id}'")
     for scope in (bundle.Scope("range"), bundle.Scope("subject", "case:1")):
@@ -255,7 +255,7 @@ def test_an_event_gone_from_the_log_is_not_passed_over(signer: signing.Signer) -
         assert bad.value.position == 2
 
 
-def test_verify_py_runs_alone(signer: signing.Signer, tmp_path: Path) -> None:  # noqa: F811
+def test_verify_py_runs_alone(signer: signing.Signer, tmp_path: Path) -> None:
     grow(signer, 5)
     data = make(signer, bundle.Scope("subject", "case:1"))
     (tmp_path / "x.zip").write_bytes(data)
@@ -284,7 +284,7 @@ def test_verify_py_runs_alone(signer: signing.Signer, tmp_path: Path) -> None:  
     assert run("x.zip", "--need", "1").returncode == 2
 
 
-def test_a_name_with_two_subjects_in_one_event_is_counted_once(signer: signing.Signer) -> None:  # noqa: F811
+def test_a_name_with_two_subjects_in_one_event_is_counted_once(signer: signing.Signer) -> None:
     with transaction.atomic():
         record_many([(Event.CASE_VIEWED, "case:1", ("account:a", "case:1"), {})], by="user:1", now=NOON)
     grow(signer, 1)
