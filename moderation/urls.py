@@ -9,7 +9,7 @@ from moderation.decisions import api as decisions_api
 from moderation.desk import case_views, reveal_views, views
 from moderation.enforcement import api as enforcement_api
 from moderation.insight import api as insight_api
-from moderation.insight import export_views, log_api, outbox_views, settings_views
+from moderation.insight import export_views, log_api, outbox_views, review_views, settings_views
 from moderation.insight import views as insight_views
 
 # The desk: pages where cases are worked, one POST per verb.
@@ -89,6 +89,8 @@ insight = [
     path("outbox/<uuid:pk>/skip/", outbox_views.skip, name="enforcement-skip"),
     path("outbox/backends/<slug:name>/pause/", outbox_views.pause, name="backend-pause"),
     path("outbox/backends/<slug:name>/resume/", outbox_views.resume, name="backend-resume"),
+    path("privacy/reveals/", review_views.reveals_page, name="reveals"),
+    path("privacy/reveals/<uuid:pk>/review/", review_views.reveal_review, name="reveal-review"),
     path("settings/queues/", settings_views.queues, name="queues"),
     path("settings/policies/", settings_views.policies, name="policies"),
     path("settings/strategies/", settings_views.strategies, name="strategies"),

@@ -121,6 +121,7 @@ DOOR_KEYS = {
     "outbox": "g o",
     "log": "g l",
     "exports": "g x",
+    "reveals": "g v",
     "strategies": "g r",
     "people": "g p",
     "queues": "g t",

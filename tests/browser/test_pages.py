@@ -33,6 +33,8 @@ PAGES = [
     ("dashboard-own", "ada", "/dashboards/"),
     ("dashboard-tile", "ben", "/dashboards/backlog/"),
     ("dashboard-rows", "ben", "/dashboards/rows/waiting/"),
+    ("reveals", "pia", "/privacy/reveals/"),
+    ("account-privacy", "pia", "/accounts/main/70231/"),
     ("log", "vera", "/log/"),
     ("event", "vera", "/log/{event}/"),
     ("exports", "vera", "/exports/"),

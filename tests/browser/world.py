@@ -103,6 +103,7 @@ def tell(now: datetime) -> World:
     _hostile_words(world)
     _decided(world)
     _changed_policy(world)
+    _revealed(world)
     return world
 
 
@@ -384,3 +385,25 @@ def _changed_policy(world: World) -> None:
         text="Nobody may call others to descend on a person, nor join such a call. New: "
         "those who only defend the target are not part of it.",
     )
+
+
+def _revealed(world: World) -> None:
+    """Who was shown the handle behind the spam case, and why."""
+    from portal.privacy import revealing
+    from portal.privacy.models import VaultValue
+
+    case, people = world.cases["spam"], world.people
+    value = (
+        VaultValue.objects.select_related("subject")
+        .filter(subject=case.account_id, name="account.handle")
+        .latest("created_at")
+    )
+    for name, purpose, note in (
+        ("ben", "check", ""),
+        ("vera", "check", ""),
+        ("ben", "tell_apart", ""),
+        ("pia", "authority", "order 12/2026 of the court in the south"),
+    ):
+        revealing.reveal(value, by=people[name], now=world.now, purpose=purpose, note=note, case=case.pk)
+    first = people["ben"].reveals.order_by("at").first()
+    revealing.review(first, by=people["pia"], now=world.now, verdict="in_order")

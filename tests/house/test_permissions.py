@@ -184,6 +184,8 @@ def hidden(person, db) -> dict[str, str]:
     from moderation.enforcement.models import Enforcement
     from moderation.insight import actions as insight
     from moderation.insight.exports import asked
+    from portal.privacy import revealing
+    from portal.privacy.actions import keep
     from tests.conftest import NOON
     from tests.make import make_case, make_decision
 
@@ -191,6 +193,8 @@ def hidden(person, db) -> dict[str, str]:
     case = make_case(at="claimed", by=ruth, risk_type="underage")
     decision = make_decision(at="released", by=ruth, case=case)
     wanted = asked({"format": ["csv"], "purpose": "a complaint"}, wanted_by=vera)
+    value = keep(case.account_id, "account.email", "a@mail.example", data_class="identity")
+    shown = revealing.reveal(value, by=ruth, now=NOON, purpose="decide", case=case.pk)
     export = insight.request_export(wanted.chosen, formats=wanted.formats, purpose=wanted.purpose, by=vera, now=NOON)
     return {
         "cases": str(case.pk),
@@ -201,6 +205,8 @@ def hidden(person, db) -> dict[str, str]:
         "queues": case.queue.slug,
         "people": str(ruth.pk),
         "policies": "MIN-1.1",
+        "privacy": str(shown.pk),
+        "reveals": str(shown.pk),
     }
 
 
