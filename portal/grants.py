@@ -20,7 +20,7 @@ OTHERS: dict[str, dict[str, tuple[str, ...]]] = {
     "sequencer": {
         "SELECT": (
             "portal_auditevent", "portal_pending", *READ_ONLY, "moderation_case", "moderation_decision",
-            "moderation_enforcement", "risk_standing",
+            "moderation_enforcement", "risk_standing", "portal_hold",
         ),
         "INSERT": ("portal_leaf", "portal_tile", "portal_head", "portal_alarm"),
         "UPDATE": ("portal_pending", "portal_tile", "portal_tree", "portal_head"),

@@ -2,7 +2,7 @@
 
 from portal.audit.models import Alarm, AuditEvent, Checkpoint, Cosignature, Head, Leaf, Pending, Tile, Tree
 from portal.people.models import Grant, ServiceKey, User
-from portal.privacy.models import Reveal, VaultKey, VaultValue
+from portal.privacy.models import Hold, Reveal, VaultKey, VaultValue
 
 __all__ = [
     "Alarm",
@@ -11,6 +11,7 @@ __all__ = [
     "Cosignature",
     "Grant",
     "Head",
+    "Hold",
     "Leaf",
     "Pending",
     "Reveal",

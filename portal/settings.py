@@ -275,6 +275,7 @@ CELERY_BROKER_URL = broker(REDIS_URL)
 # 32 bytes, base64: wraps the key of each account; and the key of the hashes that search and links compare.
 VAULT_KEY = env.str("VAULT_KEY", default="")
 INDEX_KEY = env.str("INDEX_KEY", default="")
+HOLD_REVIEW_DAYS = 90  # how long a legal hold may go without somebody looking whether it is still needed
 
 # --- The proof of the log --------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""How does Django find this app?"""
+"""How does Django find this app, and what do its rooms ask of each other upwards?"""
 
 from django.apps import AppConfig
 
@@ -6,3 +6,11 @@ from django.apps import AppConfig
 class RiskConfig(AppConfig):
     name = "risk"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Privacy stands below and is told here who knows accounts, and what goes when one is erased."""
+        from risk.intake import erasing as intake
+        from risk.scoring import erasing as scoring
+
+        intake.register()
+        scoring.register()

@@ -170,6 +170,12 @@ def vera(person: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture
+def pia(person: Callable[..., Any]) -> Any:
+    """Pia is the privacy officer."""
+    return person("pia", "privacy")
+
+
+@pytest.fixture
 def cleo(person: Callable[..., Any]) -> Any:
     """Cleo may not look: signed in, no role."""
     return person("cleo")

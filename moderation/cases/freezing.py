@@ -14,6 +14,7 @@ from risk.scoring.models import Reason
 
 from . import evidence
 from .models import Case, Evidence
+from .moving import keep_text
 
 
 @transaction.atomic(savepoint=False)
@@ -22,22 +23,34 @@ def freeze(case: Case, *, by: User, now: datetime, pointed: Iterable[str] = ()) 
     recent = Signal.objects.filter(account=case.account_id, lane__in={"general", case.lane}).order_by(
         "-occurred_at", "-id"
     )
+    # By our own number: what the source calls a signal may name a person, and these bytes never change.
     signals = [
-        {"name": f"{source}:{external_id}", "kind": kind, "at": at.isoformat(), "data": data}
-        for source, external_id, kind, at, data in recent.values_list(
-            "source", "external_id", "kind", "occurred_at", "data"
-        )[: evidence.MOST_SIGNALS]
+        {"name": f"signal:{pk}", "kind": kind, "at": at.isoformat(), "data": data}
+        for pk, kind, at, data in recent.values_list("id", "kind", "occurred_at", "data")[: evidence.MOST_SIGNALS]
     ]
     body = evidence.body(
         case={
             "id": str(case.pk), "account": f"account:{case.account_id}", "risk_type": case.risk_type,
             "shown": case.shown, "version": case.version, "opened_by": case.opened_by,
         },
-        score=_score_of(case), signals=signals, pointed=pointed,
+        score=_score_of(case), signals=signals, pointed=_pointed(case, pointed),
     )  # fmt: skip
     return Evidence.objects.create(
         case=case, collected_by=by, collected_at=now, body=body, digest=evidence.digest(body)
     )
+
+
+def _pointed(case: Case, pointed: Iterable[str]) -> list[str]:
+    """What somebody pointed at: a signal of the account by its number, anything else in words that the vault keeps."""
+    names = list(pointed)
+    if not names:
+        return []
+    signals = Signal.objects.filter(account=case.account_id, external_id__in=[name.partition(":")[2] for name in names])
+    known = {
+        f"{source}:{external_id}": f"signal:{pk}"
+        for pk, source, external_id in signals.values_list("id", "source", "external_id")
+    }
+    return [known.get(name) or "words:{}:{}".format(*keep_text(case, "decision.pointed", name)) for name in names]
 
 
 def _score_of(case: Case) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from moderation.cases.models import Workflow
 from moderation.cases.schema import REFUSED, Problem
 from portal.people.models import User
 from portal.people.permissions import Permission, api_requires
+from portal.privacy.lookup import stamp
 from portal.refusal import Refused
 
 from . import actions, schema
@@ -93,7 +94,7 @@ def decide(request: Request, pk: int) -> Response:
         reading.seen(who(request), pk),
         by=who(request),
         now=timezone.now(),
-        request_key=key,
+        request_key=stamp("request", key.encode(errors="surrogatepass")).hex(),  # clients put names into keys
         limits=settings.API_LIMITS,
         **word,
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
+
+from portal.privacy.lookup import stamp
 
 from .effects import OUTCOMES, SCOPES
 
@@ -26,12 +27,12 @@ class Word:
     scope: str = ""
 
     def fingerprint(self, *, case: int, version: int) -> bytes:
-        """SHA-256 over all of it: the same key with another fingerprint is a mistake, not a repetition."""
+        """A keyed hash over all of it: the same key with another fingerprint is a mistake, not a repetition."""
         parts = [
             case, version, self.outcome, self.reason_code, self.policy, self.note, sorted(self.answers.items()),
             list(self.evidence), self.until.timestamp() if self.until else None, self.scope,
         ]  # fmt: skip
-        return hashlib.sha256(json.dumps(parts, ensure_ascii=True).encode()).digest()
+        return stamp("word", json.dumps(parts, ensure_ascii=True).encode())
 
     def malformed(self, *, now: datetime) -> str | None:
         """Why this is not a well-formed decision, whatever the case."""

@@ -21,7 +21,7 @@ from portal.privacy import actions as privacy
 from portal.privacy.models import VaultValue
 from portal.refusal import Refused
 
-from . import history
+from . import erasing, history
 from .models import Export, ExportLink
 
 BEAT_LOST = timedelta(seconds=60)  # a running export silent for so long has lost its worker
@@ -63,6 +63,7 @@ def request_export(
 def start_export(export: Export, *, now: datetime) -> UUID | None:
     """Take an export to make it, or take it over from a worker that fell silent; None when another has it."""
     token = uuid4()
+    erasing.erasures_wait()
     took = Export.objects.to_make(now - BEAT_LOST).move(
         export, Export.Status.RUNNING, lease_token=token, started_at=now, beat_at=now, done=0
     )
@@ -74,7 +75,12 @@ def start_export(export: Export, *, now: datetime) -> UUID | None:
 
 @transaction.atomic
 def finish_export(export: Export, *, now: datetime, path: str, rows: int, size: int, sha256: str) -> bool:
-    """The file stands; say whether the export was still ours."""
+    """The file stands; say whether the export was still ours, and no account in the log was erased meanwhile."""
+    erasing.erasures_wait()
+    if erasing.erased_since_start(export):
+        (Path(settings.DATA_DIR) / "exports" / path).unlink(missing_ok=True)
+        fail_export(export, now=now, why="An account was erased while this was made; ask for it again.")
+        return False
     moved = Export.objects.filter(lease_token=export.lease_token).move(
         export, Export.Status.DONE, ended_at=now, path=path, done=rows, total=rows, size=size, sha256=sha256
     )
@@ -179,7 +185,7 @@ def expire_exports(*, now: datetime) -> int:
 def _expire(export: Export, *, now: datetime) -> int:
     if not Export.objects.filter(pk=export.pk).exclude(path="").update(path=""):
         return 0
-    audit.record(Event.EXPORT_EXPIRED, by=User.objects.service("system"), of=export, now=now)
+    audit.record(Event.EXPORT_EXPIRED, by=User.objects.service("system"), of=export, now=now, why="days_over")
     (Path(settings.DATA_DIR) / "exports" / export.path).unlink(missing_ok=True)
     return 1
 

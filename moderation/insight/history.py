@@ -28,7 +28,8 @@ WHEN_OF_FEW = Coalesce("told_at", "occurred_at", "occurred_at")
 
 FIELDS = ("from", "to", "account", "case", "actor", "policy", "type")
 
-# An event is hidden from who lacks the lane of a case it is about, also by way of a decision, an action or a standing.
+# An event is hidden from who lacks the lane of a case it is about, also by way of a decision, an action or a standing;
+# that of a confidential legal hold from who lacks the lane of those.
 # Names are told apart by their first letters, and checked before they are cast: the log may hold anything.
 HIDDEN = """EXISTS (
   SELECT 1 FROM unnest(portal_auditevent.subjects) AS named (name)
@@ -41,6 +42,9 @@ HIDDEN = """EXISTS (
      WHEN 'enfor' THEN CASE WHEN named.name ~ '^enforcement:[0-9a-f-]{36}$' THEN
        (SELECT c.lane FROM moderation_enforcement e JOIN moderation_decision d ON d.id = e.decision_id
           JOIN moderation_case c ON c.id = d.case_id WHERE e.id = substr(named.name, 13)::uuid) END
+     WHEN 'hold:' THEN CASE WHEN named.name ~ '^hold:[0-9a-f-]{36}$' THEN
+       (SELECT CASE WHEN h.confidential THEN 'holds' ELSE 'general' END FROM portal_hold h
+         WHERE h.id = substr(named.name, 6)::uuid) END
      WHEN 'stand' THEN CASE WHEN named.name ~ '^standing:[0-9]{1,18}$' THEN
        (SELECT c.lane FROM risk_standing s JOIN moderation_decision d ON d.id = s.decision
           JOIN moderation_case c ON c.id = d.case_id WHERE s.id = substr(named.name, 10)::bigint) END

@@ -11,6 +11,7 @@ class Event(StrEnum):
     Each has a sentence in `sentences.py`; a house test holds both lists together.
     """
 
+    ACCOUNT_ERASED = "account.erased"
     ACCOUNT_VIEWED = "account.viewed"
     APPROVAL_DECLINED = "approval.declined"
     APPROVAL_GIVEN = "approval.given"
@@ -61,6 +62,13 @@ class Event(StrEnum):
     EXPORT_REQUESTED = "export.requested"
     EXPORT_STARTED = "export.started"
     FINDING_RAISED = "finding.raised"
+    HOLD_AGREED = "hold.agreed"
+    HOLD_ASKED = "hold.asked"
+    HOLD_DECLINED = "hold.declined"
+    HOLD_KEPT = "hold.kept"
+    HOLD_RELEASED = "hold.released"
+    HOLD_RELEASE_ASKED = "hold.release_asked"
+    HOLD_REVIEWED = "hold.reviewed"
     KEY_ISSUED = "key.issued"
     KEY_RETIRED = "key.retired"
     KINDS_PUBLISHED = "kinds.published"

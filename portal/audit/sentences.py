@@ -27,6 +27,7 @@ KINDS: dict[str, str] = {
     "evidence": "the evidence",
     "export": "an export",
     "finding": "something",
+    "hold": "a legal hold",
     "key": "a key",
     "list": "a list",
     "policy": "a policy",
@@ -40,6 +41,7 @@ KINDS: dict[str, str] = {
 }
 
 SENTENCES: dict[Event, str] = {
+    Event.ACCOUNT_ERASED: "erased the personal data of {account}[ ({legal_basis})][, request {ticket}]",
     Event.ACCOUNT_VIEWED: "looked at {account}[ ({purpose})]",
     Event.APPROVAL_DECLINED: "declined {decision}[ on {case}]",
     Event.APPROVAL_GIVEN: "approved {decision}[ on {case}]",
@@ -91,12 +93,19 @@ SENTENCES: dict[Event, str] = {
     Event.EXPORT_CANCELLED: "cancelled {export}[ at {done} rows]",
     Event.EXPORT_DONE: "finished {export}[: {rows} rows][, SHA-256 {sha256}]",
     Event.EXPORT_DOWNLOADED: "took a copy of {export}[ by {road}][, SHA-256 {sha256}]",
-    Event.EXPORT_EXPIRED: "deleted the file of {export} at the end of its days",
+    Event.EXPORT_EXPIRED: "deleted the file of {export}[: {why}]",
     Event.EXPORT_FAILED: "could not make {export}[: {why}]",
     Event.EXPORT_LINKED: "made a link to {export}[, good once until {until}]",
     Event.EXPORT_REQUESTED: "asked for {export} of the log[ as {formats}][, filtered by {filter}]",
     Event.EXPORT_STARTED: "began to make {export}",
     Event.FINDING_RAISED: "reported[ {kind} on] {account}[: {detail}]",
+    Event.HOLD_AGREED: "agreed to the legal hold[ {reference}] on {account}[; to be reviewed {review_at}]",
+    Event.HOLD_ASKED: "asked {user} to agree to the legal hold[ {reference}] on {account}",
+    Event.HOLD_DECLINED: "declined the legal hold[ {reference}] on {account}",
+    Event.HOLD_KEPT: "kept the legal hold[ {reference}] on {account} whose release was asked for",
+    Event.HOLD_RELEASED: "released the legal hold[ {reference}] on {account}",
+    Event.HOLD_RELEASE_ASKED: "asked {user} to agree to the release of the legal hold[ {reference}] on {account}",
+    Event.HOLD_REVIEWED: "reviewed the legal hold[ {reference}] on {account}[; again {review_at}]",
     Event.KEY_ISSUED: "issued {key}[ to {user}][ for {scopes}]",
     Event.KEY_RETIRED: "retired {key}[ of {user}]",
     Event.KINDS_PUBLISHED: "published[ {changed}] kinds of signal",
@@ -129,8 +138,10 @@ SENTENCES: dict[Event, str] = {
 
 # Reasons that the rooms write as one word.
 CODES: dict[str, str] = {
-    "joined": "it joined another case",
+    "account_erased": "an account in it was erased",
+    "days_over": "its days are over",
     "erased": "it is erased",
+    "joined": "it joined another case",
     "lease": "its lease ran out",
     "limit": "too many in an hour",
     "not_theirs": "not on this case, or not with these roles",

@@ -14,7 +14,12 @@ from django.db.models.functions import Now
 from .permissions import Permission
 from .roles import permissions_of
 
-LANE_PERMISSION = {"minors": Permission.LANE_MINORS, "safety": Permission.LANE_SAFETY}
+# "holds" is the lane of confidential legal holds: of their events only, no case stands in it.
+LANE_PERMISSION = {
+    "minors": Permission.LANE_MINORS,
+    "safety": Permission.LANE_SAFETY,
+    "holds": Permission.LANE_HOLDS,
+}
 
 
 class UserManager(BaseUserManager["User"]):

@@ -33,6 +33,7 @@ class SignedIn(HttpRequest):
 class Permission(StrEnum):
     """What a role may do. Alphabetical; the value is what stands in the people page and in refusals."""
 
+    ACCOUNT_ERASE = "account.erase"
     ACCOUNT_READ = "account.read"
     AUDIT_READ = "audit.read"
     BACKEND_OPERATE = "backend.operate"
@@ -47,11 +48,15 @@ class Permission(StrEnum):
     ENFORCEMENT_READ = "enforcement.read"
     ENFORCEMENT_RETRY = "enforcement.retry"
     EXPORT_MAKE = "export.make"
+    HOLD_AGREE = "hold.agree"
+    HOLD_ASK = "hold.ask"
+    LANE_HOLDS = "lane.holds"
     LANE_MINORS = "lane.minors"
     LANE_SAFETY = "lane.safety"
     PEOPLE_MANAGE = "people.manage"
     PERSONAL_OWN = "personal.own"
     PERSONAL_REVEAL = "personal.reveal"
+    RETENTION_READ = "retention.read"
     REVEAL_REVIEW = "reveal.review"
     SETTINGS_READ = "settings.read"
     SIGNAL_WRITE = "signal.write"

@@ -43,7 +43,7 @@ ROLES: dict[str, Role] = {
             "lead", "Team lead",
             "Works cases, approves what others proposed, retries actions, reverses, looks at dashboards.",
             *_WORKS_CASES, P.AUDIT_READ, P.CASE_REASSIGN, P.DASHBOARD_READ, P.DECISION_APPROVE, P.DECISION_REVERSE,
-            P.ENFORCEMENT_READ, P.ENFORCEMENT_RETRY, P.EXPORT_MAKE, P.PERSONAL_REVEAL, P.STRATEGY_READ,
+            P.ENFORCEMENT_READ, P.ENFORCEMENT_RETRY, P.EXPORT_MAKE, P.HOLD_AGREE, P.PERSONAL_REVEAL, P.STRATEGY_READ,
         ),
         _role(
             "analyst", "Analyst", "Writes strategies and lists, reads scores and dashboards.",
@@ -56,8 +56,8 @@ ROLES: dict[str, Role] = {
         ),
         _role(
             "privacy", "Privacy officer", "Sees personal data for a purpose, answers for erasure and holds.",
-            P.ACCOUNT_READ, P.AUDIT_READ, P.EXPORT_MAKE, P.PERSONAL_REVEAL, P.REVEAL_REVIEW,
-            P.SETTINGS_READ,
+            P.ACCOUNT_ERASE, P.ACCOUNT_READ, P.AUDIT_READ, P.EXPORT_MAKE, P.HOLD_ASK, P.LANE_HOLDS, P.PERSONAL_REVEAL,
+            P.RETENTION_READ, P.REVEAL_REVIEW, P.SETTINGS_READ,
         ),
         _role(
             "operator", "Operator", "Keeps backends going; sees no evidence.",

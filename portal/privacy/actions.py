@@ -18,6 +18,7 @@ from django.db import connection, transaction
 from uuid_utils.compat import uuid7
 
 from portal.people.models import User
+from portal.refusal import Refused
 
 from .models import VaultKey, VaultValue
 
@@ -85,22 +86,32 @@ def open_value(identity: UUID | str | None) -> str | None:
     return next(iter(open_values([identity]).values()), None)
 
 
-class Erased(RuntimeError):
+class Erased(Refused):
     """The subject was erased: nothing personal can be kept about it again."""
 
 
 def _keys_for(subjects: set[UUID]) -> dict[UUID, AESGCM]:
-    known = {row.subject: row for row in VaultKey.objects.filter(subject__in=subjects)}
+    known = _held(subjects)
     fresh = {subject: AESGCM.generate_key(256) for subject in sorted(subjects - known.keys())}
     if fresh:
         rows = [VaultKey(subject=subject, wrapped=_wrap(subject, key)) for subject, key in fresh.items()]
         VaultKey.objects.bulk_create(rows, ignore_conflicts=True)
         # Another door may have made a key for the same account first: what stands in the table counts.
-        known |= {row.subject: row for row in VaultKey.objects.filter(subject__in=fresh)}
-    for subject, row in known.items():
-        if row.wrapped is None:
-            raise Erased(f"the personal data of {subject} was erased")
-    return {subject: AESGCM(_unwrap(subject, bytes(row.wrapped or b""))) for subject, row in known.items()}
+        known |= _held(set(fresh))
+    if None in known.values():
+        raise Erased("This account was erased: nothing personal can be kept about it again.", state="erased")
+    return {subject: AESGCM(_unwrap(subject, wrapped or b"")) for subject, wrapped in known.items()}
+
+
+def _held(subjects: set[UUID]) -> dict[UUID, bytes | None]:
+    """The wrapped keys of these subjects, None where destroyed; no erasure gets between the look and the keeping."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT subject, wrapped FROM portal_vaultkey WHERE subject = ANY(%s::uuid[]) ORDER BY subject "
+            "FOR KEY SHARE",
+            [sorted(map(str, subjects))],
+        )
+        return {UUID(str(subject)): wrapped and bytes(wrapped) for subject, wrapped in cursor.fetchall()}
 
 
 def _insert(rows: Sequence[VaultValue]) -> None:

@@ -5,13 +5,16 @@ In the vault, encrypted under a key per account; destroying the key is the erasu
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from uuid_utils.compat import uuid7
 
-from portal.guards import keeps
+from portal.guards import keeps, moves_by_its_table
 from portal.people.models import User
+from portal.people.permissions import Permission
 
 
 class VaultKey(models.Model):
@@ -137,3 +140,110 @@ class Reveal(models.Model):
     @property
     def audit_name(self) -> str:
         return f"reveal:{self.pk}"
+
+
+class HoldQuerySet(models.QuerySet["Hold"]):
+    def move(self, hold: Hold, to: str, **fields: Any) -> bool:
+        """Move the hold if it still stands where this move may start; say whether it moved."""
+        return self.filter(pk=hold.pk, status__in=Hold.COMES_FROM[to]).update(status=to, **fields) == 1
+
+    def in_force(self) -> HoldQuerySet:
+        """Holds that keep something: a release that only one person asked for changes nothing yet."""
+        return self.filter(status__in=Hold.IN_FORCE)
+
+    def visible_to(self, user: User) -> HoldQuerySet:
+        """Holds this person may know of: a confidential one is known to privacy officers and to who is asked."""
+        if user.may(Permission.HOLD_ASK):
+            return self
+        if not user.may(Permission.HOLD_AGREE):
+            return self.none()
+        return self.filter(Q(confidential=False) | Q(asked_of=user) | Q(agreed_by=user) | Q(released_by=user))
+
+
+@moves_by_its_table
+@keeps("reference", "account", "case", "confidential", "reason", "asked_by", "asked_at")
+class Hold(models.Model):
+    """A legal hold: what is told of an account is kept, whoever wants it gone, until two persons release it."""
+
+    class Status(models.TextChoices):
+        ASKED = "asked"  # waits for the second person; keeps nothing yet
+        ACTIVE = "active"
+        ENDING = "ending"  # a release is asked for; still keeps
+        RELEASED = "released"
+        DECLINED = "declined"
+
+    IN_FORCE = (Status.ACTIVE, Status.ENDING)
+    COMES_FROM: dict[str, set[str]] = {
+        Status.ACTIVE: {Status.ASKED, Status.ENDING, Status.ACTIVE},
+        Status.ENDING: {Status.ACTIVE},
+        Status.RELEASED: {Status.ENDING},
+        Status.DECLINED: {Status.ASKED},
+    }
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    reference = models.CharField(max_length=64, unique=True)  # "LR-031"
+    account = models.UUIDField()  # the account's id; no foreign key, as for keys
+    case = models.BigIntegerField(null=True)  # the case it is about, where it is about one
+    confidential = models.BooleanField(default=False)
+    reason = models.UUIDField()  # vault value: typed text
+    status = models.CharField(max_length=8, choices=Status, default=Status.ASKED)
+    asked_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")  # a privacy officer
+    asked_at = models.DateTimeField()
+    asked_of = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")  # the lead who is to agree
+    agreed_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    agreed_at = models.DateTimeField(null=True)
+    review_at = models.DateTimeField(null=True)  # somebody looks again whether it is still needed
+    release_asked_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    released_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    ended_at = models.DateTimeField(null=True)
+
+    objects = HoldQuerySet.as_manager()
+
+    DATA = {
+        "legal_hold: legal": (
+            "id reference account case confidential reason status asked_by asked_at asked_of agreed_by agreed_at "
+            "review_at release_asked_by released_by ended_at"
+        )
+    }
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(asked_by=F("asked_of")), name="nobody_is_asked_by_themselves"),
+            models.CheckConstraint(
+                condition=Q(agreed_by__isnull=True) | ~Q(agreed_by=F("asked_by")), name="a_hold_needs_two_persons"
+            ),
+            models.CheckConstraint(
+                condition=Q(released_by__isnull=True) | ~Q(released_by=F("release_asked_by")),
+                name="a_release_needs_two_persons",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=["asked", "declined"], agreed_by__isnull=True, agreed_at__isnull=True)
+                | Q(
+                    status__in=["active", "ending", "released"],
+                    agreed_by__isnull=False, agreed_at__isnull=False, review_at__isnull=False,
+                ),
+                name="hold_in_force_was_agreed_to",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="released", released_by__isnull=False, release_asked_by__isnull=False)
+                | Q(status="ending", released_by__isnull=True, release_asked_by__isnull=False)
+                | Q(status__in=["asked", "active", "declined"], released_by__isnull=True),
+                name="hold_release_is_whole",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=["released", "declined"], ended_at__isnull=False)
+                | Q(status__in=["asked", "active", "ending"], ended_at__isnull=True),
+                name="hold_end_is_whole",
+            ),
+        ]  # fmt: skip
+        indexes = [
+            # reader: erasure, retention: is this account held
+            models.Index(fields=["account"], condition=Q(status__in=["active", "ending"]), name="hold_in_force")
+        ]
+
+    def __str__(self) -> str:
+        return self.reference
+
+    @property
+    def audit_name(self) -> str:
+        return f"hold:{self.pk}"

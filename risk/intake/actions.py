@@ -5,19 +5,20 @@ One road for all doors: validated, deduplicated, stored as sets, recorded.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from django.db import OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Q
 
 from portal.audit import actions as audit
 from portal.audit.actions import Subject
 from portal.audit.events import Event
+from portal.privacy.actions import Erased
+from portal.privacy.lookup import stamp
 
 from . import catalogue, receiving, writing
 from .models import Account, Batch, Link, Signal, SignalKind, Standing
@@ -85,8 +86,8 @@ def ingest(
                     unique, repeated=len(clean) - len(unique), kinds=kinds, by=by, now=now, door=door, receipt=receipt
                 )
             return receipt
-        except (Raced, OperationalError) as error:
-            if attempt == TRIES - 1 or (isinstance(error, OperationalError) and not _is_deadlock(error)):
+        except (Raced, Erased, IntegrityError, OperationalError) as error:
+            if attempt == TRIES - 1 or not _may_work_again(error):
                 raise
     return receipt  # pragma: no cover - the loop returns or raises
 
@@ -230,7 +231,8 @@ def _store(
     there = writing.known_signals([(signal.source, signal.external_id) for signal in unique]) if unique else set()
     fresh = [signal for signal in unique if (signal.source, signal.external_id) not in there]
     accepted, duplicates = len(fresh), len(unique) - len(fresh) + repeated
-    digest = hashlib.sha256("\n".join(f"{one.source}\x00{one.external_id}" for one in fresh).encode()).digest()
+    # keyed: the ids of a source may be names of accounts, and this stands in the log for ever
+    digest = stamp("batch", "\n".join(f"{one.source}\x00{one.external_id}" for one in fresh).encode())
     batch = Batch.objects.create(
         door=door, accepted=accepted, duplicates=duplicates, rejected=len(receipt.rejected), digest=digest
     )
@@ -285,5 +287,10 @@ def _rescore(standing: Standing, *, now: datetime) -> None:
         writing.mark_neighbours(values, but=[standing.account_id], now=now)
 
 
-def _is_deadlock(error: OperationalError) -> bool:
-    return getattr(error.__cause__, "pgcode", None) in {"40P01", "40001"} and not connection.in_atomic_block
+def _may_work_again(error: Exception) -> bool:
+    """Raced by another door, or by the erasure of an account, which is then somebody new; or ended in a deadlock."""
+    if isinstance(error, OperationalError):
+        return getattr(error.__cause__, "pgcode", None) in {"40P01", "40001"} and not connection.in_atomic_block
+    if isinstance(error, IntegrityError):
+        return getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) == "risk_account_pkey"
+    return True

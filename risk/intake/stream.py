@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import redis
@@ -120,7 +120,7 @@ class Consumer:
             if len(entries) == 1:
                 log.exception("an entry of the stream could not be stored")
                 self._reject(entries[0], BadSignal("$", "this could not be stored; see the log of the consumer"))
-                self.redis.xack(self.stream, GROUP, entries[0][0])
+                self._done(entries)
                 return
             log.warning("a delivery of %d entries failed; trying them one by one", len(entries))
             for entry in entries:
@@ -132,9 +132,15 @@ class Consumer:
         receipt = actions.ingest(raw, by=self.by, now=self.clock(), door="stream", sizes=sizes)
         for bad in receipt.rejected:
             self._reject(entries[bad.index], BadSignal(bad.path, bad.reason))
-        self.redis.xack(self.stream, GROUP, *[pk for pk, _ in entries])
+        self._done(entries)
         self.accepted += receipt.accepted
         self.duplicates += receipt.duplicates
+
+    def _done(self, entries: Sequence[Entry]) -> None:
+        """Acknowledge entries and take them out: what was stored does not stay readable in the stream."""
+        names = [pk for pk, _ in entries]
+        self.redis.xack(self.stream, GROUP, *names)
+        self.redis.xdel(self.stream, *names)
 
     def _reject(self, entry: Entry, bad: BadSignal) -> None:
         pk, fields = entry
@@ -144,6 +150,18 @@ class Consumer:
         row: Any = {"entry": pk, "path": bad.path, "reason": bad.reason, "input": shown}
         self.redis.xadd(self.stream + b":rejected", row, maxlen=REJECTED_KEPT, approximate=True)
         self.rejected += 1
+
+
+def forget(address: Address, words: Sequence[str]) -> int:
+    """Take the refused entries out that hold one of these words; how many. Raises `redis.RedisError`."""
+    server, name = redis.Redis.from_url(address.server), address.stream.encode() + b":rejected"
+    looked_for = [form for word in words for form in (word.encode(), json.dumps(word)[1:-1].encode())]
+    gone, start = 0, b"-"
+    while rows := cast(list[Entry], server.xrange(name, min=start, count=COUNT)):
+        found = [pk for pk, told in rows if any(form in told.get(b"input", b"") for form in looked_for)]
+        gone += int(server.xdel(name, *found)) if found else 0
+        start = b"(" + rows[-1][0]
+    return gone
 
 
 def run(

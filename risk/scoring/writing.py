@@ -83,7 +83,7 @@ FROM risk_signal s CROSS JOIN LATERAL jsonb_array_elements(s.scores) v
 WHERE s.account_id = ANY (%s::uuid[]) AND s.scores <> '[]'::jsonb
 ORDER BY s.account_id, v ->> 'risk_type', v ->> 'model', s.occurred_at DESC, s.id DESC"""
 
-LOCK = "SELECT id FROM risk_account WHERE id = ANY (%s::uuid[]) ORDER BY id FOR UPDATE"
+LOCK = "SELECT id FROM risk_account WHERE id = ANY (%s::uuid[]) AND erased_at IS NULL ORDER BY id FOR UPDATE"
 LOCK_STALE = """
 SELECT id FROM risk_account WHERE stale_at IS NOT NULL ORDER BY stale_at, id LIMIT %s FOR UPDATE SKIP LOCKED"""
 FRESH = "UPDATE risk_account SET stale_at = NULL WHERE id = ANY (%s::uuid[])"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from moderation.cases.models import Case
 from moderation.decisions.models import Decision
 from moderation.enforcement.models import Enforcement
 from portal.people import actions as people
+from portal.privacy.actions import open_value
 from tests.make import make_case, ship_settings
 
 WARN = {"outcome": "warn", "reason_code": "bulk_messages", "undo_seconds": 0}
@@ -128,7 +130,8 @@ def test_answers_and_evidence_are_kept(ada, call, claimed):
 
     decision = Decision.objects.get()
     assert decision.answers == {"1": "unclear", "2": "en"}
-    assert b"two messages" in bytes(decision.evidence.body)
+    pointed = json.loads(bytes(decision.evidence.body))["pointed"]
+    assert [open_value(name.split(":")[1]) for name in pointed] == ["two messages"]
 
 
 def test_undo_returns_the_case_to_its_claimer(ada, call, claimed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -14,7 +15,7 @@ from moderation.enforcement.models import Enforcement
 from portal.audit.models import AuditEvent
 from portal.privacy.actions import open_value
 from portal.refusal import Refused
-from risk.intake.models import Standing
+from risk.intake.models import Signal, Standing
 from tests.make import BAN, NOON, later, make_case, make_decision, make_row_account, make_score
 
 
@@ -59,12 +60,19 @@ def test_it_sends_nothing_for_no_action(ada):
 def test_it_freezes_what_lay_on_the_table(ada):
     case = make_case(at="claimed", by=ada)
 
-    decision = decide(case, by=ada, evidence=["profile card"])
+    signal = Signal.objects.create(
+        source="app", external_id="mail-of-somebody", kind="post", account=case.account, occurred_at=NOON
+    )
+
+    decision = decide(case, by=ada, evidence=["app:mail-of-somebody", "profile card"])
 
     frozen = Evidence.objects.get()
     assert decision.evidence == frozen
     assert b'"some_rule",60' in bytes(frozen.body)
-    assert b'"pointed":["profile card"]' in bytes(frozen.body)
+    pointed = json.loads(bytes(frozen.body))["pointed"]
+    assert pointed[0] == signal.audit_name
+    assert open_value(pointed[1].split(":")[1]) == "profile card"
+    assert not any(words in bytes(frozen.body) for words in (b"profile card", b"mail-of-somebody"))
     told = AuditEvent.objects.get(type="decision.held")
     assert bytes(frozen.digest).hex() in bytes(told.payload).decode()
 

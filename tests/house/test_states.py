@@ -19,6 +19,7 @@ FINAL = {
     "Decision": {"undone", "declined", "reversed"},
     "Enforcement": {"applied", "skipped", "superseded", "cancelled", "moot"},
     "Export": {"done", "failed", "cancelled"},
+    "Hold": {"released", "declined"},
     "Version": {"retired"},
 }
 
@@ -59,6 +60,13 @@ EVENTS: dict[str, dict[str, set[E]]] = {
         "done": {E.EXPORT_DONE},
         "failed": {E.EXPORT_FAILED},
         "cancelled": {E.EXPORT_CANCELLED},
+    },
+    "Hold": {
+        "asked": {E.HOLD_ASKED},
+        "active": {E.HOLD_AGREED, E.HOLD_REVIEWED, E.HOLD_KEPT},
+        "ending": {E.HOLD_RELEASE_ASKED},
+        "released": {E.HOLD_RELEASED},
+        "declined": {E.HOLD_DECLINED},
     },
     "Version": {"draft": set(), "live": {E.STRATEGY_PUBLISHED}, "retired": {E.STRATEGY_PUBLISHED}},
 }

@@ -9,6 +9,7 @@ from portal.people.roles import NEEDS_SECOND_ADMIN, ROLES, permissions_of
 
 # The table of roles in the public contract, row by row.
 TABLE: dict[P, set[str]] = {
+    P.ACCOUNT_ERASE: {"privacy"},
     P.ACCOUNT_READ: {"reviewer", "specialist", "lead", "analyst", "auditor", "privacy"},
     P.AUDIT_READ: {"lead", "auditor", "privacy"},
     P.BACKEND_OPERATE: {"operator"},
@@ -23,11 +24,15 @@ TABLE: dict[P, set[str]] = {
     P.ENFORCEMENT_READ: {"lead", "auditor", "operator"},
     P.ENFORCEMENT_RETRY: {"lead", "operator"},
     P.EXPORT_MAKE: {"lead", "auditor", "privacy"},
+    P.HOLD_AGREE: {"lead"},
+    P.HOLD_ASK: {"privacy"},
+    P.LANE_HOLDS: {"privacy"},
     P.LANE_MINORS: {"specialist", "lane:minors"},
     P.LANE_SAFETY: {"specialist", "lane:safety"},
     P.PEOPLE_MANAGE: {"admin"},
     P.PERSONAL_OWN: {"reviewer", "specialist", "lead"},
     P.PERSONAL_REVEAL: {"lead", "auditor", "privacy"},
+    P.RETENTION_READ: {"privacy"},
     P.REVEAL_REVIEW: {"privacy"},
     P.SETTINGS_READ: {"reviewer", "specialist", "lead", "analyst", "auditor", "privacy"},
     P.SIGNAL_WRITE: set(),  # a scope of service keys, not of a role
