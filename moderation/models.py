@@ -3,7 +3,7 @@
 from moderation.cases.models import Case, Draft, Evidence, Note, Queue, RoutingRule, Skip, Workflow
 from moderation.decisions.models import Acknowledgement, Approval, Decision, Policy, ReasonCode
 from moderation.enforcement.models import AccountSequence, Attempt, Backend, Enforcement, Finding
-from moderation.insight.models import Export, ExportLink, HourlyRollup
+from moderation.insight.models import Export, ExportLink, HourlyRollup, LogCheck
 
 __all__ = [
     "AccountSequence",
@@ -20,6 +20,7 @@ __all__ = [
     "ExportLink",
     "Finding",
     "HourlyRollup",
+    "LogCheck",
     "Note",
     "Policy",
     "Queue",

@@ -9,7 +9,7 @@ from moderation.decisions import api as decisions_api
 from moderation.desk import case_views, reveal_views, views
 from moderation.enforcement import api as enforcement_api
 from moderation.insight import api as insight_api
-from moderation.insight import export_views, log_api, outbox_views, review_views, settings_views
+from moderation.insight import export_views, log_api, outbox_views, review_views, settings_views, verify_views
 from moderation.insight import views as insight_views
 
 # The desk: pages where cases are worked, one POST per verb.
@@ -78,6 +78,11 @@ insight = [
     path("dashboards/<slug:tile>/", insight_views.dashboard_tile, name="dashboard-tile"),
     path("log/", insight_views.log, name="log"),
     path("log/<uuid:pk>/", insight_views.event, name="event"),
+    path("log/verify/", verify_views.log_verify, name="log-verify"),
+    path("log/verify/now/", verify_views.log_check, name="log-check"),
+    path("log/verify/bundle/", verify_views.bundle_check, name="bundle-check"),
+    path("log/verify/log.vkey", verify_views.log_key, name="log-key"),
+    path("log/verify/verify.py", verify_views.log_verifier, name="log-verifier"),
     path("exports/", export_views.exports_page, name="exports"),
     path("exports/<uuid:pk>/", export_views.export, name="export"),
     path("exports/<uuid:pk>/cancel/", export_views.export_cancel, name="export-cancel"),

@@ -36,7 +36,7 @@ TIMETABLE: dict[str, dict[str, Any]] = {
         "options": {"expires": 60},
     },
     "sweep-actions": {"task": "moderation.enforcement.tasks.sweep", "schedule": 15.0, "options": {"expires": 15}},
-    "sweep-exports": {"task": "moderation.insight.tasks.sweep_exports", "schedule": 5.0, "options": {"expires": 5}},
+    "sweep-insight": {"task": "moderation.insight.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
     "count-hours": {"task": "moderation.insight.tasks.count_hours", "schedule": 60.0, "options": {"expires": 60}},
     "recount-hours": {"task": "moderation.insight.tasks.recount_hours", "schedule": 600.0, "options": {"expires": 600}},
 }

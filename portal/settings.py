@@ -254,6 +254,12 @@ SPECTACULAR_SETTINGS = {
     },
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "portal.schema.tell_problems"],
 }
+UPLOAD_BYTES = 64 * 1024 * 1024  # a file in a form: a bundle to be checked
+FILE_UPLOAD_HANDLERS = [
+    "portal.uploads.Bounded",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024 + 65_536  # a delivery of signals is at most 16 MiB
 
 # --- Celery: PostgreSQL decides, Redis only wakes ---------------------------------------------------------------------

@@ -8,12 +8,14 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from portal.audit import actions as audit
+from portal.audit import proving
 from portal.audit.events import Event
 from portal.audit.models import WHEN, AuditEvent
 from portal.people.models import User
@@ -22,9 +24,10 @@ from portal.privacy.models import VaultValue
 from portal.refusal import Refused
 
 from . import erasing, history
-from .models import Export, ExportLink
+from .models import Export, ExportLink, LogCheck
 
 BEAT_LOST = timedelta(seconds=60)  # a running export silent for so long has lost its worker
+CHECK_EVERY = timedelta(days=1)  # the log is checked by itself so often
 AT_ONCE = 3  # exports somebody may have waiting or running
 LOG_VIEW = timedelta(minutes=5)  # reading the log is told once per person and so long
 
@@ -188,6 +191,42 @@ def _expire(export: Export, *, now: datetime) -> int:
     audit.record(Event.EXPORT_EXPIRED, by=User.objects.service("system"), of=export, now=now, why="days_over")
     (Path(settings.DATA_DIR) / "exports" / export.path).unlink(missing_ok=True)
     return 1
+
+
+def ask_check(*, by: User, now: datetime) -> LogCheck:
+    """Ask for a walk over the whole log; what comes out is told at its end. Raises `Refused` while another goes on."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            check = LogCheck.objects.create(asked_by=by, asked_at=now)
+            cursor.execute("NOTIFY reeve_insight")
+    except IntegrityError:
+        raise Refused("The log is being checked already; wait for that to end.", state="running") from None
+    return check
+
+
+def start_check(check: LogCheck, *, now: datetime) -> bool:
+    """Take a check to make it, or take it over from a worker that fell silent; say whether it is ours."""
+    free = LogCheck.objects.to_make(now - BEAT_LOST).filter(pk=check.pk)
+    return free.update(lease_token=uuid4(), beat_at=now, done=0) == 1
+
+
+@transaction.atomic
+def end_check(check: LogCheck, *, now: datetime, verdict: proving.Verdict | None = None, why: str = "") -> bool:
+    """Keep what came out, or why nothing did, and write it down; say whether the check was still ours."""
+    mine = LogCheck.objects.filter(pk=check.pk, lease_token=check.lease_token, ended_at__isnull=True)
+    told: dict[str, Any] = {"why": why, "verdict": "could not be told"}
+    fields: dict[str, Any] = {"why": why}
+    if verdict:
+        fields = {
+            "sound": verdict.sound, "size": verdict.size, "waiting": verdict.waiting, "checkpoint": verdict.checkpoint,
+            "signed_at": verdict.at, "position": verdict.position, "why": verdict.why[:300], "done": verdict.size,
+        }  # fmt: skip
+        told = {"verdict": "sound" if verdict.sound else "not sound", "size": verdict.size, "why": verdict.why[:300]}
+        told |= {"signed": verdict.size - verdict.waiting} if verdict.sound else {"position": str(verdict.position)}
+    if not mine.update(ended_at=now, beat_at=now, **fields):
+        return False
+    audit.record(Event.LOG_VERIFIED, by=check.asked_by, of=f"log:{settings.AUDIT_ORIGIN}", now=now, **told)
+    return True
 
 
 @transaction.atomic

@@ -111,6 +111,52 @@ class Export(models.Model):
         return f"export:{self.pk}"
 
 
+class LogCheckQuerySet(models.QuerySet["LogCheck"]):
+    def to_make(self, silent_since: datetime) -> LogCheckQuerySet:
+        """Checks nobody makes: asked for, or begun by a worker that gave no sign of life since then."""
+        return self.filter(ended_at__isnull=True).filter(Q(beat_at__isnull=True) | Q(beat_at__lt=silent_since))
+
+
+class LogCheck(models.Model):
+    """One walk over the whole log: by whom, how far, and what came out; the newest is what the verify page shows."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    asked_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    asked_at = models.DateTimeField()
+    beat_at = models.DateTimeField(null=True)  # the worker's sign of life; the sweep takes over a silent one
+    lease_token = models.UUIDField(null=True)
+    done = models.BigIntegerField(default=0)
+    total = models.BigIntegerField(default=0)
+    ended_at = models.DateTimeField(null=True)
+    sound = models.BooleanField(null=True)  # unknown: not ended, or nothing could be checked, and `why` says why
+    size = models.BigIntegerField(default=0)  # leaves looked at
+    waiting = models.BigIntegerField(default=0)  # of them after the newest checkpoint
+    checkpoint = models.TextField(blank=True)  # the newest one, as signed
+    signed_at = models.DateTimeField(null=True)
+    position = models.BigIntegerField(null=True)  # the first bad leaf
+    why = models.CharField(max_length=300, blank=True)
+
+    objects = LogCheckQuerySet.as_manager()
+
+    DATA = {
+        "internal: audit": (
+            "id asked_at beat_at lease_token done total ended_at sound size waiting checkpoint signed_at position why"
+        ),
+        "confidential: audit": "asked_by",
+    }
+
+    class Meta:
+        indexes = [models.Index(fields=["-asked_at"], name="newest_check")]  # reader: the verify page
+        constraints = [
+            models.UniqueConstraint(
+                models.Value(1), condition=Q(ended_at__isnull=True), name="one_check_of_the_log_at_a_time"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"check of the log {self.asked_at:%Y-%m-%d %H:%M}"
+
+
 class ExportLink(models.Model):
     """A road to the file for some minutes, once, for who asked; kept when it is dead, so that it can say why."""
 

@@ -1,4 +1,4 @@
-"""What does insight do later? Makes exports, counts the hours, throws old files away."""
+"""What does insight do later? Makes exports, checks the log, counts the hours, throws old files away."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from . import actions, exports, rollups
-from .models import Export
+from portal.audit.models import Checkpoint
+from portal.people.models import User
+
+from . import actions, exports, rollups, verifying
+from .models import Export, LogCheck
 
 SLICE = 24  # hours of missing history that one ring counts
 
@@ -21,12 +24,23 @@ def make_export(*, export_id: str, **_later: Any) -> None:
     exports.make(export_id, clock=timezone.now)
 
 
+@shared_task(queue="insight", acks_late=True, time_limit=6 * 3600)
+def check_log(*, check_id: str, **_later: Any) -> None:
+    """Walk the log once."""
+    verifying.run(check_id, clock=timezone.now)
+
+
 @shared_task(queue="insight", acks_late=True)
-def sweep_exports(**_later: Any) -> None:
-    """Ring for every export that nobody makes; delete old files."""
+def sweep(**_later: Any) -> None:
+    """Ring for every export and check of the log that nobody makes; delete old files."""
     now = timezone.now()
-    for pk in Export.objects.to_make(now - actions.BEAT_LOST).order_by("asked_at").values_list("pk", flat=True)[:20]:
+    silent = now - actions.BEAT_LOST
+    for pk in Export.objects.to_make(silent).order_by("asked_at").values_list("pk", flat=True)[:20]:
         make_export.delay(export_id=str(pk))
+    for pk in LogCheck.objects.to_make(silent).values_list("pk", flat=True):
+        check_log.delay(check_id=str(pk))
+    if Checkpoint.objects.exists() and not LogCheck.objects.filter(asked_at__gt=now - actions.CHECK_EVERY).exists():
+        actions.ask_check(by=User.objects.service("system"), now=now)
     actions.expire_exports(now=now)
 
 

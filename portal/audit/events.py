@@ -74,6 +74,7 @@ class Event(StrEnum):
     KINDS_PUBLISHED = "kinds.published"
     LIST_PUBLISHED = "list.published"
     LOG_HEADS = "log.heads"
+    LOG_VERIFIED = "log.verified"
     PII_REVEALED = "pii.revealed"
     PII_REVEAL_REFUSED = "pii.reveal_refused"
     POLICY_ACKNOWLEDGED = "policy.acknowledged"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -49,10 +49,11 @@ def public_key() -> note.Verifier | None:
     return note.Verifier.parse(told) if told else None
 
 
-def verify(key: note.Verifier | None) -> Verdict:
+def verify(key: note.Verifier | None, *, progress: Callable[[int, int], None] = lambda _done, _of: None) -> Verdict:
     """Check the whole log against its checkpoints. Without a key there is nothing to check it against.
 
-    Reads in one snapshot, page by page, and remembers one number per subject.
+    Reads in one snapshot, page by page, and remembers one number per subject. `progress(leaves looked at, leaves)` is
+    called after each page; what it raises ends the check.
     """
     with transaction.atomic(), connections["default"].cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -62,6 +63,8 @@ def verify(key: note.Verifier | None) -> Verdict:
         try:
             for row in _rows(cursor):
                 walk.take(*row)
+                if walk.size % PAGE == 0:
+                    progress(walk.size, size)
             walk.end(size)
         except _Bad as bad:
             return Verdict(False, walk.size, position=bad.position, why=bad.why)

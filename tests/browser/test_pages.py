@@ -37,6 +37,7 @@ PAGES = [
     ("account-privacy", "pia", "/accounts/main/70231/"),
     ("log", "vera", "/log/"),
     ("event", "vera", "/log/{event}/"),
+    ("verify", "vera", "/log/verify/"),
     ("exports", "vera", "/exports/"),
     ("outbox", "ben", "/outbox/"),
     ("outbox-operator", "otto", "/outbox/"),

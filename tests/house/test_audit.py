@@ -17,6 +17,8 @@ from .source import Module, called, modules, named, public_functions
 # Public functions in actions modules that write no event, each with its reason.
 EXEMPT = {
     "moderation.decisions.actions.ordered_by": "reads",
+    "moderation.insight.actions.ask_check": "the walk it asks for is told at its end, with what came out",
+    "moderation.insight.actions.start_check": "as ask_check()",
     "moderation.enforcement.actions.ship": "a row per described backend; nothing is decided by it",
     "portal.audit.actions.name_of": "names a thing; changes nothing",
     "portal.audit.actions.record": "is the writer",

@@ -45,6 +45,7 @@ ROOF = (
     "portal.settings",
     "portal.states",
     "portal.templatetags",
+    "portal.uploads",
     "portal.urls",
     "portal.wsgi",
     "risk.apps",

@@ -27,7 +27,7 @@ def test_it_rings_for_what_is_queued_and_for_what_fell_silent(vera, monkeypatch)
     actions.start_export(silent, now=timezone.now() - timedelta(minutes=2))
     actions.start_export(alive, now=timezone.now())
 
-    tasks.sweep_exports()
+    tasks.sweep()
 
     assert set(rung) == {str(queued.pk), str(silent.pk)}
 

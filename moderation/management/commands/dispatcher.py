@@ -15,13 +15,13 @@ from moderation.cases import actions as cases
 from moderation.decisions import actions as decisions
 from moderation.enforcement.dispatcher import Bell, Chore, Dispatcher
 from moderation.insight.actions import BEAT_LOST
-from moderation.insight.models import Export
+from moderation.insight.models import Export, LogCheck
 from risk.intake.models import Account, Signal
 from risk.scoring.models import Score
 
 SCORE = Bell("risk.scoring.tasks.score_stale", "scoring", expires=5)
 TAKE = Bell("moderation.cases.tasks.take_new", "cases", expires=5)
-EXPORT = Bell("moderation.insight.tasks.sweep_exports", "insight", expires=5)
+INSIGHT = Bell("moderation.insight.tasks.sweep", "insight", expires=5)
 
 
 def clock() -> datetime:
@@ -62,19 +62,23 @@ def to_take() -> bool:
     )
 
 
+def to_make() -> bool:
+    """Whether insight has an export or a check of the log that nobody makes."""
+    silent = clock() - BEAT_LOST
+    return Export.objects.to_make(silent).exists() or LogCheck.objects.to_make(silent).exists()
+
+
 def wire() -> Dispatcher:
     """The dispatcher with what every room wants done."""
     dispatcher = Dispatcher(publish)
-    stale, to_make = Account.objects.filter(stale_at__isnull=False), Export.objects.to_make
+    stale = Account.objects.filter(stale_at__isnull=False)
     for chore in (
         Chore("release", lambda: decisions.release_due(now=clock())),
         Chore("claims", lambda: cases.return_expired(now=clock()), every=5),
         Chore("deadlines", deadlines, every=15),
         Chore("score", ring(dispatcher, SCORE, stale.exists), hears=("reeve_intake",)),
         Chore("take", ring(dispatcher, TAKE, to_take), hears=("reeve_intake", "reeve_scores")),
-        Chore(
-            "export", ring(dispatcher, EXPORT, lambda: to_make(clock() - BEAT_LOST).exists()), hears=("reeve_insight",)
-        ),
+        Chore("insight", ring(dispatcher, INSIGHT, to_make), hears=("reeve_insight",)),
     ):
         dispatcher.add(chore)
     return dispatcher
