@@ -38,6 +38,7 @@ ROOF = (
     "portal.health",
     "portal.inventory",
     "portal.local",
+    "portal.logs",
     "portal.management",
     "portal.middleware",
     "portal.models",
