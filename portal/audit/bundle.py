@@ -132,6 +132,8 @@ def write(
     maker = _Maker(target, scope, counts.size, may_have, progress)
     before = _previous(previous, key, counts.size)
     maker.events(renderings)
+    for tag, chain in maker.chains.items():
+        chain.end(*counts.count(bytes.fromhex(tag)))
     maker.files(renderings, key)
     salt = secrets.token_bytes(32)
     manifest = maker.manifest(about, key, before)

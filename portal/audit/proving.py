@@ -14,9 +14,10 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connections, transaction
 
-from . import note, sealing, tree
+from . import heads, note, sealing, tree
 from .canonical import payload_hash
-from .models import Checkpoint, Leaf, Tree
+from .events import Event
+from .models import AuditEvent, Checkpoint, Leaf, Tree
 
 PAGE = 5000
 
@@ -59,7 +60,7 @@ def verify(key: note.Verifier | None, *, progress: Callable[[int, int], None] = 
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         size = Tree.objects.values_list("size", flat=True).get(pk=1)
         marks = list(Checkpoint.objects.order_by("size"))
-        walk = _Walk({mark.size: mark for mark in marks}, key)
+        walk = _Walk({mark.size: mark for mark in marks}, key, wanted=_stated_sizes())
         try:
             for row in _rows(cursor):
                 walk.take(*row)
@@ -81,14 +82,17 @@ def verify(key: note.Verifier | None, *, progress: Callable[[int, int], None] = 
 class _Walk:
     """Builds the tree again from the events and compares at each checkpoint."""
 
-    def __init__(self, marks: dict[int, Checkpoint], key: note.Verifier | None) -> None:
+    def __init__(self, marks: dict[int, Checkpoint], key: note.Verifier | None, *, wanted: set[int]) -> None:
         self.marks, self.key = marks, key
         self.size = 0
         self.stack: list[tuple[int, bytes]] = []  # (leaves, hash) of whole subtrees, left to right
         self.heads: dict[str, tuple[int, int]] = {}
+        self.wanted = wanted  # sizes that bundles were made over
+        self.stated: dict[int, tuple[int, int, str]] = {}  # size, names and root of the heads at these
         self.tile = b""
         self.read = sealing.reader()
         self._compare()
+        self._state()
 
     def take(self, index: int, leaf: bytes, event: UUID, payload: Any, columns: tuple[Any, ...]) -> None:
         if index != self.size:
@@ -106,8 +110,12 @@ class _Walk:
             n, last = self.heads.get(one["k"], (0, -1))
             if (one["n"], one["p"]) != (n + 1, last):
                 raise _Bad(index, f"leaf {index} is out of the count of whom it names: an event was left out before it")
+        if told.get("type") == Event.LOG_HEADS:
+            self._statement(index, json.loads(bytes(payload)))
         self.heads |= {one["k"]: (one["n"], index) for one in (*told["subj"], told["act"])}
         self._add(tree.leaf_hash(leaf))
+        self._compare()
+        self._state()
 
     def end(self, size: int) -> None:
         """Nothing is missing at the end: not against the tree, not against what was signed."""
@@ -116,6 +124,32 @@ class _Walk:
             raise _Bad(self.size, f"the log ends after {self.size} leaves; {max(size, signed)} were sealed or signed")
         if self.tile and not self.read(0, self.size // tree.TILE_WIDTH) == self.tile:
             raise _Bad(self.size - len(self.tile) // 32, "the last tile holds other hashes than the leaves give")
+
+        self._counters()
+
+    def _state(self) -> None:
+        if self.size in self.wanted:
+            found = heads.of_counts(self.size, ((bytes.fromhex(tag), *one) for tag, one in self.heads.items()))
+            self.stated[self.size] = self.size, len(found), found.root.hex()
+
+    def _statement(self, index: int, payload: dict[str, Any]) -> None:
+        """What a bundle was made over is what the leaves give."""
+        try:
+            facts = payload["facts"]
+            told = facts["size"], facts["entries"], facts["root"]
+        except (KeyError, TypeError):
+            told = None
+        if told is None or told[0] not in self.stated or told != self.stated[told[0]]:
+            raise _Bad(index, f"leaf {index} states counts that are not those of the leaves before it")
+
+    def _counters(self) -> None:
+        """The counters that the next leaves will be numbered from."""
+        counted = heads.joined((bytes.fromhex(tag), *one) for tag, one in self.heads.items())
+        if heads.entries() != counted:
+            kept = heads.by_tag(heads.entries())
+            tags = {*kept, *self.heads}
+            wrong = [self.heads.get(tag, (0, 0))[1] for tag in tags if kept.get(tag) != self.heads.get(tag)]
+            raise _Bad(min(wrong), f"the counter of whom leaf {min(wrong)} names says something else than the leaves")
 
     def _add(self, digest: bytes) -> None:
         whole = (1, digest)
@@ -130,7 +164,6 @@ class _Walk:
                 raise _Bad(first, f"the tile of leaf {first} holds other hashes than the leaves give")
             self.tile = b""
         self.size += 1
-        self._compare()
 
     def _compare(self) -> None:
         mark = self.marks.get(self.size)
@@ -171,6 +204,17 @@ def _rows(cursor: Any) -> Iterator[tuple[int, bytes, UUID, Any, tuple[Any, ...]]
         if len(page) < PAGE:
             return
         after = page[-1][0]
+
+
+def _stated_sizes() -> set[int]:
+    """The sizes at which the heads were stated for a bundle, as far as these events can be read."""
+    sizes = set()
+    for payload in AuditEvent.objects.filter(type=Event.LOG_HEADS).values_list("payload", flat=True).iterator():
+        try:
+            sizes.add(json.loads(bytes(payload))["facts"]["size"])
+        except (ValueError, KeyError, TypeError):
+            continue  # its leaf will say so
+    return sizes
 
 
 def _told(index: int, leaf: bytes) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import binascii
 import hashlib
 import hmac
 import json
@@ -35,6 +36,7 @@ MANIFEST = {
 LOOSE = {"manifest.json", "SHA256SUMS", "checkpoint.txt", "previous-checkpoint.txt", "VKEYS"}
 _sha256 = hashlib.sha256
 _strict = json.JSONDecoder(parse_constant=lambda name: _refuse(f"{name} is no JSON"))
+_scan = _strict.scan_once  # type: ignore[attr-defined]  # a value at a place in a text, and where it ends
 
 
 class NotSound(Exception):
@@ -58,6 +60,16 @@ class Verdict:
     position: int | None = None
     until: int | None = None
     lines: list[str] = field(default_factory=list)  # the account, for people
+
+
+def _json(raw: bytes) -> Any:
+    """What these bytes say, all of them. Raises `ValueError`."""
+    text = raw.decode()
+    try:
+        found, end = _scan(text, 0)
+    except StopIteration:
+        raise ValueError("no JSON") from None
+    return found if end == len(text) else _refuse("more than one value")
 
 
 class Chunks(Protocol):
@@ -434,7 +446,7 @@ class Chain:
 
 def rows(part: Part) -> Iterator[tuple[int, bytes, bytes | None]]:
     """Index, leaf and payload of each line: `{"i":1,"leaf":"…","payload":"…"}`, the payload withheld or not."""
-    decode, after = base64.b64decode, -1
+    decode, after = binascii.a2b_base64, -1
     for line in part.lines():
         bits = line.split(b'"')
         whole = len(bits) == 11 and bits[6:9] == [b",", b"payload", b":"]
@@ -444,7 +456,7 @@ def rows(part: Part) -> Iterator[tuple[int, bytes, bytes | None]]:
             raise NotSound("a line of events.jsonl cannot be read", _guess(line, after))
         after = int(number)
         try:
-            yield after, decode(bits[5], validate=True), decode(bits[9], validate=True) if whole else None
+            yield after, decode(bits[5], strict_mode=True), decode(bits[9], strict_mode=True) if whole else None
         except ValueError:
             raise NotSound(f"the line of leaf {after} cannot be read", after) from None
 
@@ -480,7 +492,7 @@ class Walk:
                 raise self._out_of_order(index, expected, lines)
             digest = _sha256(b"\x00" + leaf).digest()
             try:
-                told = _strict.decode(leaf.decode())
+                told = _json(leaf)
                 if self.hashes:
                     self._in_range(index, expected, digest)
                 else:
@@ -539,7 +551,7 @@ class Walk:
     def _payload(self, index: int, told: dict[str, Any], payload: bytes) -> None:
         if _sha256(PAYLOAD + payload).hexdigest() != told["ph"]:
             raise NotSound(f"the event of leaf {index} was changed after it was sealed", index)
-        said = _strict.decode(payload.decode())
+        said = _json(payload)
         if said["id"] != told["id"] or said["type"] != told["type"]:
             raise NotSound(f"leaf {index} says something else of its event than the event itself", index)
         if self.name and self.name not in (said["of"] if self.kind == "subject" else (said["by"],)):
@@ -687,7 +699,7 @@ class Check:
             raise NotSound("proofs/heads.json is not as it was written")
         leaf, payload = base64.b64decode(heads["leaf"]), base64.b64decode(heads["payload"])
         self._proof(heads["index"], leaf_hash(leaf))
-        told, said = _strict.decode(leaf.decode()), _strict.decode(payload.decode())
+        told, said = _json(leaf), _json(payload)
         facts = said["facts"]
         if _sha256(PAYLOAD + payload).hexdigest() != told["ph"] or (told["type"], said["type"]) != ("log.heads",) * 2:
             raise NotSound("the statement of the log about this bundle was changed", heads["index"])
@@ -726,7 +738,7 @@ class Check:
                 raise NotSound(f"{name} is not the file the manifest names")
         if bundle.text("SHA256SUMS") != "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)):
             raise NotSound("SHA256SUMS is not right")
-        said = _strict.decode(base64.b64decode(self.heads["payload"]).decode())["facts"]["bundle"]
+        said = _json(base64.b64decode(self.heads["payload"]))["facts"]["bundle"]
         if said != statement(manifest, bytes.fromhex(self.heads["salt"])):
             raise NotSound("the manifest, or a file it names, is not what the log stated when the bundle was made")
 
