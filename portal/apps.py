@@ -14,5 +14,7 @@ class PortalConfig(AppConfig):
     def ready(self) -> None:
         import portal.celery  # noqa: F401 - a shared task must know whose it is
         from portal.grants import grant
+        from portal.privacy import retaining
 
+        retaining.register()
         post_migrate.connect(grant, dispatch_uid="portal.grants")

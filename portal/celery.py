@@ -22,6 +22,7 @@ ROOMS = (
     "moderation.enforcement.tasks",
     "moderation.insight.tasks",
     "portal.audit.tasks",
+    "portal.privacy.tasks",
 )
 QUEUES = ("intake", "scoring", "cases", "decisions", "enforcement", "insight", "audit")
 VISIBILITY = {"visibility_timeout": 300}  # the shortest of any app on a broker wins, so all say the same
@@ -39,6 +40,11 @@ TIMETABLE: dict[str, dict[str, Any]] = {
     "sweep-insight": {"task": "moderation.insight.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
     "count-hours": {"task": "moderation.insight.tasks.count_hours", "schedule": 60.0, "options": {"expires": 60}},
     "recount-hours": {"task": "moderation.insight.tasks.recount_hours", "schedule": 600.0, "options": {"expires": 600}},
+    "apply-retention": {
+        "task": "portal.privacy.tasks.apply_retention",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
 }
 
 app = Celery("portal")

@@ -2,7 +2,7 @@
 
 from portal.audit.models import Alarm, AuditEvent, Checkpoint, Cosignature, Head, Leaf, Pending, Tile, Tree
 from portal.people.models import Grant, ServiceKey, User
-from portal.privacy.models import Hold, Reveal, VaultKey, VaultValue
+from portal.privacy.models import Hold, RetentionRun, Reveal, VaultKey, VaultValue
 
 __all__ = [
     "Alarm",
@@ -14,6 +14,7 @@ __all__ = [
     "Hold",
     "Leaf",
     "Pending",
+    "RetentionRun",
     "Reveal",
     "ServiceKey",
     "Tile",

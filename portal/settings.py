@@ -281,6 +281,19 @@ CELERY_BROKER_URL = broker(REDIS_URL)
 # 32 bytes, base64: wraps the key of each account; and the key of the hashes that search and links compare.
 VAULT_KEY = env.str("VAULT_KEY", default="")
 INDEX_KEY = env.str("INDEX_KEY", default="")
+# How long what is kept, by class and purpose; `portal.privacy.retention.RULES` says what each is about. What the log
+# holds is kept for ever: its payloads are free of personal values, and nothing here may delete one.
+RETENTION_DAYS = {
+    "signals_raw": 90,
+    "evidence_restricted": 215,  # the window for appeals, 184, and a month
+    "evidence_no_action": 90,
+    "minors_restricted": 215,
+    "minors_no_action": 30,
+    "link_hashes_after_last_use": 180,
+    "reveals_and_reads": 730,
+    "staff_metrics_named": 400,
+    "export_files": 7,
+}
 HOLD_REVIEW_DAYS = 90  # how long a legal hold may go without somebody looking whether it is still needed
 
 # --- The proof of the log --------------------------------------------------------------------------------------------
@@ -313,7 +326,7 @@ DRAFT_HOURS = 24
 APPROVAL_EXPIRES_HOURS = 72
 APPROVAL_TARGET_MINUTES = 240
 STRIKE_DAYS = 180
-EXPORT_FILE_DAYS = 7
+EXPORT_FILE_DAYS = RETENTION_DAYS["export_files"]
 EXPORT_LINK_MINUTES = 15
 REVEALS_AN_HOUR = 20  # per person
 REVEAL_SECONDS = 60  # how long a value stays on the page

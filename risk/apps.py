@@ -8,9 +8,10 @@ class RiskConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Privacy stands below and is told here who knows accounts, and what goes when one is erased."""
-        from risk.intake import erasing as intake
+        """Privacy stands below and is told here who knows accounts, and what goes when one is erased or it is old."""
+        from risk.intake import erasing, retaining
         from risk.scoring import erasing as scoring
 
-        intake.register()
+        erasing.register()
+        retaining.register()
         scoring.register()

@@ -29,7 +29,10 @@ def count(subject: Subject) -> Mapping[str, int]:
     return {"cases emptied": mine.count(), "drafts": Draft.objects.filter(case__in=mine).count()}
 
 
-def erase(subject: Subject, now: datetime) -> None:
+def erase(subject: Subject, now: datetime) -> list[str]:
     """Take out what was read from the account; what people typed went with the key."""
     Draft.objects.filter(case__account=subject.id).delete()
-    Case.objects.filter(account=subject.id).update(why="", language="", pending_for="")
+    told = Case.objects.filter(account=subject.id).exclude(why="", language="", pending_for="")
+    mine = list(told.values_list("pk", flat=True))
+    Case.objects.filter(pk__in=mine).update(why="", language="", pending_for="")
+    return [f"case:{pk}" for pk in mine]

@@ -30,6 +30,9 @@ def count(subject: Subject) -> Mapping[str, int]:
     return {"answers of reviewers": Decision.objects.filter(account=subject.id).exclude(answers={}).count()}
 
 
-def erase(subject: Subject, now: datetime) -> None:
+def erase(subject: Subject, now: datetime) -> list[str]:
     """Empty the answers; outcome, reason and who decided stay."""
-    Decision.objects.filter(account=subject.id).exclude(answers={}).update(answers={})
+    told = Decision.objects.filter(account=subject.id).exclude(answers={})
+    mine = list(told.values_list("pk", flat=True))
+    Decision.objects.filter(pk__in=mine).update(answers={})
+    return [f"decision:{pk}" for pk in mine]

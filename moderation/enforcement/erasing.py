@@ -36,9 +36,13 @@ def count(subject: Subject) -> Mapping[str, int]:
     }
 
 
-def erase(subject: Subject, now: datetime) -> None:
+def erase(subject: Subject, now: datetime) -> list[str]:
     """Take out what backends answered, and what would call one again."""
-    mine = Enforcement.objects.filter(account=subject.id)
-    Attempt.objects.filter(enforcement__in=mine).update(detail="")
-    Finding.objects.filter(account=subject.id).update(detail="", taken_at=Coalesce("taken_at", Value(now)))
-    mine.update(detail="", effect_id="", expires_at=None)
+    told = Enforcement.objects.filter(account=subject.id).exclude(detail="", effect_id="", expires_at=None)
+    mine = list(told.values_list("pk", flat=True))
+    Enforcement.objects.filter(pk__in=mine).update(detail="", effect_id="", expires_at=None)
+    Attempt.objects.filter(enforcement__account=subject.id).exclude(detail="").update(detail="")
+    raised = Finding.objects.filter(account=subject.id).exclude(detail="", taken_at__isnull=False)
+    found = list(raised.values_list("pk", flat=True))
+    Finding.objects.filter(pk__in=found).update(detail="", taken_at=Coalesce("taken_at", Value(now)))
+    return [*(f"enforcement:{pk}" for pk in mine), *(f"finding:{pk}" for pk in found)]

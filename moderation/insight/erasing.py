@@ -40,7 +40,7 @@ def count(subject: Subject) -> Mapping[str, int]:
     return {"files of exports that name it": len(list(_files(subject)))}
 
 
-def erase(subject: Subject, now: datetime) -> None:
+def erase(subject: Subject, now: datetime) -> list[str]:
     """Delete the files that name it, and take its name out of what was asked."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [COPIES])
@@ -52,12 +52,12 @@ def erase(subject: Subject, now: datetime) -> None:
     for left in (Path(settings.DATA_DIR) / "exports").glob("*.part*"):  # of workers that died
         if left.name[:36] not in running:
             left.unlink(missing_ok=True)
-    for export in Export.objects.filter(filter__has_key="account"):
-        if _asked_for(export, subject):
-            Export.objects.filter(pk=export.pk).update(
-                filter=export.filter | {"account": f"{subject.platform}:erased:{subject.id}"}
-            )
-            VaultValue.objects.filter(pk=export.purpose).delete()
+    asked = [one for one in Export.objects.filter(filter__has_key="account") if _asked_for(one, subject)]
+    for export in asked:
+        filter = export.filter | {"account": f"{subject.platform}:erased:{subject.id}"}
+        Export.objects.filter(pk=export.pk).update(filter=filter)
+        VaultValue.objects.filter(pk=export.purpose).delete()
+    return [export.audit_name for export in asked]
 
 
 def erasures_wait() -> None:

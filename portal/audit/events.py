@@ -81,6 +81,8 @@ class Event(StrEnum):
     POLICY_PUBLISHED = "policy.published"
     PROFILE_CHANGED = "profile.changed"
     QUEUE_PUBLISHED = "queue.published"
+    RECORD_EMPTIED = "record.emptied"
+    RETENTION_APPLIED = "retention.applied"
     REVEAL_REVIEWED = "reveal.reviewed"
     ROLE_GRANTED = "role.granted"
     ROLE_REVOKED = "role.revoked"

@@ -119,6 +119,10 @@ SENTENCES: dict[Event, str] = {
     Event.POLICY_PUBLISHED: "published {policy}[ version {version}]",
     Event.PROFILE_CHANGED: "changed their own settings[: {changed}]",
     Event.QUEUE_PUBLISHED: "published {queue}",
+    Event.RECORD_EMPTIED: (
+        "emptied what {account} had left[ in {case}][ in {decision}][ in {enforcement}][ in {finding}][ in {export}]"
+    ),
+    Event.RETENTION_APPLIED: "deleted[ {rows}] rows by the rule {rule}[, all older than {cut_off}]",
     Event.REVEAL_REVIEWED: "looked at {reveal}[ by {user}][ of {account}][: {verdict}]",
     Event.ROLE_GRANTED: "granted[ {role}] to {user}",
     Event.ROLE_REVOKED: "took[ {role}] from {user}",

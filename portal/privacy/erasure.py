@@ -54,13 +54,13 @@ class Subject:
 class Part:
     """One room's part of an erasure.
 
-    `count` says how much of what it would take away ("signals": 12), `erase` takes it away, `objections` are the
-    sentences why it must wait.
+    `count` says how much of what it would take away ("signals": 12), `erase` takes it away and gives the names in the
+    log of records it emptied (`case:12`), `objections` are the sentences why it must wait.
     """
 
     room: str
     count: Callable[[Subject], Mapping[str, int]]
-    erase: Callable[[Subject, datetime], None]
+    erase: Callable[[Subject, datetime], Iterable[str]]
     objections: Callable[[Subject], Iterable[str]] = field(default=lambda _: ())
 
 
@@ -144,10 +144,11 @@ def _erase(platform: str, external_id: str, *, legal_basis: str, ticket: str, by
     seen = preview(subject)
     if seen.against:
         raise Refused(" ".join(seen.against), state="kept")
-    for part in parts():
-        part.erase(subject, now)
+    emptied = [name for part in parts() for name in part.erase(subject, now)]
     VaultValue.objects.filter(subject=subject.id).delete()
     VaultKey.objects.filter(subject=subject.id).update(wrapped=None, destroyed_at=now)
+    # one event for each record, so that each is seen by who may know of that record, and by nobody else
+    audit.record_many([(Event.RECORD_EMPTIED, name, [subject], {}) for name in emptied], by=by, now=now)
     audit.record(
         Event.ACCOUNT_ERASED,
         by=by,

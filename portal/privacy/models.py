@@ -247,3 +247,20 @@ class Hold(models.Model):
     @property
     def audit_name(self) -> str:
         return f"hold:{self.pk}"
+
+
+class RetentionRun(models.Model):
+    """One look at what is old enough to go, dry or applied, with the figures of each rule."""
+
+    by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+    applied = models.BooleanField()
+    lines = models.JSONField()  # [{"rule", "days", "cut_off", "rows", "oldest", "held", "deleted"}]
+
+    DATA = {"internal: legal": "id by at applied lines"}
+
+    class Meta:
+        indexes = [models.Index(fields=["-at"], name="retention_newest")]  # reader: the retention page, the daily run
+
+    def __str__(self) -> str:
+        return f"retention {self.at:%Y-%m-%d %H:%M}"

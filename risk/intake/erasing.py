@@ -43,7 +43,7 @@ def count(subject: Subject) -> Mapping[str, int]:
     }
 
 
-def erase(subject: Subject, now: datetime) -> None:
+def erase(subject: Subject, now: datetime) -> list[str]:
     """Empty its signals, cut its name out of others', and leave a row that nobody can find by a name."""
     for row in _mentions(subject):
         Signal.objects.filter(pk=row.pk).update(data=_without(row.data, subject))
@@ -57,6 +57,7 @@ def erase(subject: Subject, now: datetime) -> None:
         last_seen_at=F("first_seen_at"), attributes_at=None, stale_at=None, snoozed_until=None, erased_at=now,
     )  # fmt: skip
     _forget_refused(subject)
+    return []
 
 
 def _mentions(subject: Subject) -> list[Signal]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
 from django.db.models.fields.json import KeyTextTransform
@@ -124,6 +125,8 @@ class Signal(models.Model):
             models.Index(fields=["account", "occurred_at", "id"], name="signal_of_account"),
             # reader: cases take what must open a case
             models.Index(fields=["id"], condition=Q(opens=True, taken_at__isnull=True), name="signal_untaken"),
+            # reader: retention; rows arrive in order, so that a few pages name the old ones
+            BrinIndex(fields=["received_at"], name="signal_by_age"),
             # reader: features of whoever referred others
             models.Index(KeyTextTransform("referrer", "data"), condition=Q(kind="claim"), name="claim_by_referrer"),
         ]

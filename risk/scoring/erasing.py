@@ -24,10 +24,11 @@ def count(subject: Subject) -> Mapping[str, int]:
     return {"scores emptied": Score.objects.filter(account=subject.id).count()}
 
 
-def erase(subject: Subject, now: datetime) -> None:
+def erase(subject: Subject, now: datetime) -> list[str]:
     """Empty features and sentences; no score of it is the newest any more, and none waits for a case."""
     Reason.objects.filter(score__account=subject.id).update(title="erased", detail={})
     Score.objects.filter(account=subject.id).update(
         snapshot={}, snapshot_digest=b"", missing={}, latest=False, opens=False,
         taken_at=Coalesce("taken_at", Value(now)),
     )  # fmt: skip
+    return []
