@@ -9,7 +9,15 @@ from moderation.decisions import api as decisions_api
 from moderation.desk import case_views, reveal_views, views
 from moderation.enforcement import api as enforcement_api
 from moderation.insight import api as insight_api
-from moderation.insight import export_views, log_api, outbox_views, review_views, settings_views, verify_views
+from moderation.insight import (
+    evidence_views,
+    export_views,
+    log_api,
+    outbox_views,
+    review_views,
+    settings_views,
+    verify_views,
+)
 from moderation.insight import views as insight_views
 
 # The desk: pages where cases are worked, one POST per verb.
@@ -83,6 +91,8 @@ insight = [
     path("log/verify/bundle/", verify_views.bundle_check, name="bundle-check"),
     path("log/verify/log.vkey", verify_views.log_key, name="log-key"),
     path("log/verify/verify.py", verify_views.log_verifier, name="log-verifier"),
+    path("log/evidence/<int:pk>/", evidence_views.evidence, name="evidence"),
+    path("log/evidence/<int:pk>/copy/", evidence_views.evidence_copy, name="evidence-copy"),
     path("exports/", export_views.exports_page, name="exports"),
     path("exports/<uuid:pk>/", export_views.export, name="export"),
     path("exports/<uuid:pk>/cancel/", export_views.export_cancel, name="export-cancel"),

@@ -50,6 +50,7 @@ def make_row_account(*, external_id: str = "", lang: str = "en", now: datetime =
 
 def make_score(account: Any, *, risk_type: str = "spam", shown: int = 60, model: str = "", now: datetime = NOON) -> Any:
     """A score as scoring would write it, with one reason; the older one of its type is no longer the latest."""
+    from moderation.cases import evidence
     from risk.scoring.models import Reason, Score
 
     severity = {"spam": 6, "fake_account": 6, "bullying": 9, "account_takeover": 9}.get(risk_type, 0)
@@ -59,7 +60,7 @@ def make_score(account: Any, *, risk_type: str = "spam", shown: int = 60, model:
         account=account, risk_type=risk_type, model=model, raw=shown, shown=shown, band="review",
         urgency=severity * shown,
         at=now,
-        snapshot=plain, snapshot_digest=b"\0" * 32, opens=shown >= 50,
+        snapshot=plain, snapshot_digest=bytes.fromhex(evidence.features(plain)), opens=shown >= 50,
     )  # fmt: skip
     if not model:
         Reason.objects.create(

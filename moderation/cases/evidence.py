@@ -30,7 +30,7 @@ def body(
                     "name": signal["name"],
                     "kind": signal["kind"],
                     "at": signal["at"],
-                    "told": hashlib.sha256(_stable(signal["data"])).hexdigest(),
+                    "told": told(signal["data"]),
                 }
                 for signal in list(signals)[:MOST_SIGNALS]
             ],
@@ -44,6 +44,12 @@ def digest(body: bytes) -> bytes:
     return hashlib.sha256(b"reeve/evidence/v1\n" + body).digest()
 
 
-def _stable(data: Any) -> bytes:
-    """The same bytes for the same data: a signal may hold decimals, which canonical JSON here refuses."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+def told(data: Any) -> str:
+    """SHA-256, in hex, of what a signal said: as sorted JSON, for it may hold decimals, which the log refuses."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def features(snapshot: Mapping[str, Any]) -> str:
+    """SHA-256, in hex, of the features a score was made from, their names in order."""
+    return hashlib.sha256(json.dumps(dict(sorted(snapshot.items()))).encode()).hexdigest()

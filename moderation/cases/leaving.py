@@ -95,7 +95,7 @@ def hand_off(case: Case, *, by: User, now: datetime) -> Evidence:
     frozen = freeze(case, by=by, now=now)
     move(case, Case.Status.HANDED_OFF, **UNCLAIMED, ended_at=now)
     facts = {"evidence": frozen.audit_name, "digest": bytes(frozen.digest).hex()}
-    audit.record(Event.CASE_HANDED_OFF, by=by, of=case, also=names(case), now=now, **facts)
+    audit.record(Event.CASE_HANDED_OFF, by=by, of=case, also=[*names(case), frozen], now=now, **facts)
     return frozen
 
 

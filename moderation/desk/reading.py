@@ -67,6 +67,7 @@ def _row(row: Decision, texts: dict[Any, str], *, by: User, now: datetime) -> di
     return {
         "id": row.pk,
         "case": row.case_id,
+        "evidence": row.evidence_id,
         "number": number(row.case_id),
         "queue": row.case.queue.title,
         "shown": row.shown,

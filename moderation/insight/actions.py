@@ -14,6 +14,8 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 
+from moderation.cases.models import Case, Evidence
+from moderation.cases.rechecking import written_of
 from portal.audit import actions as audit
 from portal.audit import proving
 from portal.audit.events import Event
@@ -240,3 +242,25 @@ def view_log(chosen: history.LogFilter, *, by: User, now: datetime) -> None:
     if any(json.loads(bytes(row))["facts"] == facts for row in recent.values_list("payload", flat=True)[:200]):
         return
     audit.record(Event.AUDIT_VIEWED, by=by, of=by, also=chosen.subjects, now=now, **facts)
+
+
+@transaction.atomic
+def view_evidence(frozen: Evidence, *, by: User, now: datetime, verdict: str) -> None:
+    """Write down that this person looked at frozen evidence and what was found: once within five minutes."""
+    recent = written_of(frozen).filter(type=Event.EVIDENCE_VIEWED, by=by.audit_name, occurred_at__gte=now - LOG_VIEW)
+    if not recent.exists():
+        audit.record(Event.EVIDENCE_VIEWED, by=by, of=frozen, also=_of_case(frozen), now=now, verdict=verdict)
+
+
+@transaction.atomic
+def copy_evidence(frozen: Evidence, *, by: User, now: datetime) -> bytes:
+    """Write down who takes a copy away, then hand the exact bytes out. Raises `Refused` for a sealed case."""
+    if frozen.case.status == Case.Status.HANDED_OFF:
+        raise Refused("This case was handed off to child safety: of its evidence there is no copy.", state="handed_off")
+    digest = bytes(frozen.digest).hex()
+    audit.record(Event.EVIDENCE_COPIED, by=by, of=frozen, also=_of_case(frozen), now=now, digest=digest)
+    return bytes(frozen.body)
+
+
+def _of_case(frozen: Evidence) -> list[str]:
+    return [frozen.case.audit_name, f"account:{frozen.case.account_id}"]

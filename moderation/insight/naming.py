@@ -104,6 +104,10 @@ def names_of(names: Iterable[str], *, viewer: User) -> dict[str, Word]:
     if by_kind["key"]:
         for key in ServiceKey.objects.filter(pk__in=_numbers(by_kind["key"])):
             found[key.audit_name] = Word(f"the key {key.prefix}… ({key.title})")
+    reads_log = viewer.may(Permission.AUDIT_READ)
+    for frozen in _numbers(by_kind["evidence"]):
+        url = reverse("evidence", args=[frozen]) if reads_log else ""
+        found[f"evidence:{frozen}"] = Word(f"the evidence {frozen}", url)
     for slug in by_kind["queue"]:
         found[f"queue:{slug}"] = Word(
             f"the queue {slug}", reverse("queues") if viewer.may(Permission.SETTINGS_READ) else ""

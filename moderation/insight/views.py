@@ -162,10 +162,12 @@ def event(request: HttpRequest, pk: UUID) -> HttpResponse:
     found = get_object_or_404(chosen.events(user), pk=pk)
     actions.view_log(chosen, by=user, now=now)
     payload = bytes(found.payload)
+    words = naming.names_of(found.subjects, viewer=user)
     context = {
         "line": naming.lines([found], viewer=user, now=now)[0],
         "event": found,
         "payload": payload.decode(),
+        "about": [(name, words.get(name)) for name in found.subjects],
         "facts": naming.facts_of(json.loads(payload)["facts"]),
         "hash": bytes(found.payload_hash).hex(),
         "whole": payload_hash(payload) == bytes(found.payload_hash),

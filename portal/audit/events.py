@@ -53,6 +53,8 @@ class Event(StrEnum):
     ENFORCEMENT_STOPPED = "enforcement.stopped"
     ENFORCEMENT_SUPERSEDED = "enforcement.superseded"
     ENFORCEMENT_UNSURE = "enforcement.unsure"
+    EVIDENCE_COPIED = "evidence.copied"
+    EVIDENCE_VIEWED = "evidence.viewed"
     EXPORT_CANCELLED = "export.cancelled"
     EXPORT_DONE = "export.done"
     EXPORT_DOWNLOADED = "export.downloaded"

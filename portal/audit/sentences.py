@@ -91,6 +91,8 @@ SENTENCES: dict[Event, str] = {
     Event.ENFORCEMENT_STOPPED: "stopped trying[ {kind}] for {account}[: {detail}]",
     Event.ENFORCEMENT_SUPERSEDED: "dropped[ {kind}] for {account}: a later action overtook it before it was sent",
     Event.ENFORCEMENT_UNSURE: "cannot tell whether[ {kind}] was applied to {account}[: {detail}]",
+    Event.EVIDENCE_COPIED: "took a copy of {evidence}[ of {case}][, SHA-256 {digest}]",
+    Event.EVIDENCE_VIEWED: "looked at {evidence}[ of {case}][: {verdict}]",
     Event.EXPORT_CANCELLED: "cancelled {export}[ at {done} rows]",
     Event.EXPORT_DONE: "finished {export}[: {rows} rows][, SHA-256 {sha256}]",
     Event.EXPORT_DOWNLOADED: "took a copy of {export}[ by {road}][, SHA-256 {sha256}]",

@@ -38,6 +38,7 @@ PAGES = [
     ("log", "vera", "/log/"),
     ("event", "vera", "/log/{event}/"),
     ("verify", "vera", "/log/verify/"),
+    ("evidence", "vera", "/log/evidence/{evidence}/"),
     ("exports", "vera", "/exports/"),
     ("outbox", "ben", "/outbox/"),
     ("outbox-operator", "otto", "/outbox/"),
@@ -67,12 +68,14 @@ def claimed(served: Any, django_db_blocker: Any) -> None:
 @pytest.fixture(scope="module")
 def places(served: Any, claimed: None, django_db_blocker: Any) -> dict[str, Any]:
     """What stands in braces in an address."""
+    from moderation.decisions.models import Decision
     from portal.audit.models import AuditEvent
 
     _, world = served
     with django_db_blocker.unblock():
         event = AuditEvent.objects.filter(type="decision.held").values_list("pk", flat=True)[0]
-    return {"event": event, **{name: case.pk for name, case in world.cases.items()}}
+        frozen = Decision.objects.exclude(evidence=None).values_list("evidence", flat=True)[0]
+    return {"event": event, "evidence": frozen, **{name: case.pk for name, case in world.cases.items()}}
 
 
 @pytest.fixture(scope="module")
