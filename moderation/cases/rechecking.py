@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from portal.audit.models import AuditEvent
 from risk.intake.models import Signal
@@ -24,7 +25,7 @@ _SCORE_FIELDS = ("risk_type", "model", "raw", "shown")
 class Part:
     """One part of the evidence: its name, how it stands today, and what about it is another."""
 
-    name: str  # "record", "log", "score:812", "signal app-reports:a-17"
+    name: str  # "record", "log", "score:812", "signal:17"
     state: str  # unchanged, changed, erased, gone
     detail: str = ""
 
@@ -88,15 +89,17 @@ def _score(told: Mapping[str, Any] | None) -> list[Part]:
 def _signals(frozen: Evidence, told: list[Mapping[str, Any]]) -> list[Part]:
     """Each signal by its name; of an erased account nothing is left to compare."""
     case = frozen.case
-    rows = Signal.objects.filter(account=case.account_id).values_list(
-        "source", "external_id", "kind", "occurred_at", "data"
-    )
     wanted = [str(one["name"]).partition(":")[2] for one in told]
-    now = {f"{source}:{pk}": (kind, at, data) for source, pk, kind, at, data in rows.filter(external_id__in=wanted)}
+    numbers = [int(one) for one in wanted if one.isdecimal() and len(one) <= 18]
+    rows = Signal.objects.filter(Q(pk__in=numbers) | Q(external_id__in=wanted), account=case.account_id)
+    now: dict[str, tuple[str, datetime, Any]] = {}
+    for pk, source, external_id, *row in rows.values_list("id", "source", "external_id", "kind", "occurred_at", "data"):
+        # version 0.1 wrote down what the source calls it
+        now[f"{source}:{external_id}"] = now[f"signal:{pk}"] = (row[0], row[1], row[2])
     erased = case.account.erased_at is not None
     parts = []
     for one in told:
-        name, row = f"signal {one['name']}", now.get(str(one["name"]))
+        name, row = str(one["name"]), now.get(str(one["name"]))
         if erased:
             parts.append(Part(name, ERASED, "with the personal data of its account"))
         elif row is None:

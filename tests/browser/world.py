@@ -215,6 +215,7 @@ def _spam_story(world: World) -> None:
 
 
 def _score(account: Any, risk_type: str, shown: int, *, now: datetime, reasons: Any = (), model: str = "") -> Any:
+    from moderation.cases import evidence
     from risk.scoring.models import Reason, Score
     from tests import make
 
@@ -230,7 +231,7 @@ def _score(account: Any, risk_type: str, shown: int, *, now: datetime, reasons: 
         if shown >= 25
         else "low"
     )
-    score.snapshot = {}
+    score.snapshot, score.snapshot_digest = {}, bytes.fromhex(evidence.features({}))
     score.save()
     if reasons:
         Reason.objects.filter(score=score).delete()
