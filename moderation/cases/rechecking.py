@@ -93,13 +93,13 @@ def _signals(frozen: Evidence, told: list[Mapping[str, Any]]) -> list[Part]:
     numbers = [int(one) for one in wanted if one.isdecimal() and len(one) <= 18]
     rows = Signal.objects.filter(Q(pk__in=numbers) | Q(external_id__in=wanted), account=case.account_id)
     now: dict[str, tuple[str, datetime, Any]] = {}
-    for pk, source, external_id, *row in rows.values_list("id", "source", "external_id", "kind", "occurred_at", "data"):
+    for one in rows:
         # version 0.1 wrote down what the source calls it
-        now[f"{source}:{external_id}"] = now[f"signal:{pk}"] = (row[0], row[1], row[2])
+        now[f"{one.source}:{one.external_id}"] = now[one.audit_name] = (one.kind, one.occurred_at, one.data)
     erased = case.account.erased_at is not None
     parts = []
-    for one in told:
-        name, row = str(one["name"]), now.get(str(one["name"]))
+    for kept in told:
+        name, row = str(kept["name"]), now.get(str(kept["name"]))
         if erased:
             parts.append(Part(name, ERASED, "with the personal data of its account"))
         elif row is None:
@@ -107,9 +107,9 @@ def _signals(frozen: Evidence, told: list[Mapping[str, Any]]) -> list[Part]:
         else:
             kind, at, data = row
             pairs = {
-                "kind": kind == one["kind"],
-                "time": at.isoformat() == one["at"],
-                "what it told": evidence.told(data) == one["told"],
+                "kind": kind == kept["kind"],
+                "time": at.isoformat() == kept["at"],
+                "what it told": evidence.told(data) == kept["told"],
             }
             other = [field for field, same in pairs.items() if not same]
             parts.append(Part(name, CHANGED, ", ".join(other)) if other else Part(name, SAME))

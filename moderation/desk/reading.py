@@ -87,20 +87,21 @@ def _row(row: Decision, texts: dict[Any, str], *, by: User, now: datetime) -> di
         "approval_why": row.approval_why,
         "answers": row.answers,
         "late": row.status == "proposed" and target < now,
-        "words": [
-            {
-                "verdict": plain(word.verdict),
-                "by": word.by.username,
-                "at": word.at,
-                "reason": texts.get(word.reason, "") if word.reason else "",
-            }
-            for word in row.approvals.all()
-        ],
+        "words": [_word(word, texts) for word in row.approvals.all()],
         "why_not_approve": refusals.approve(row, by=by) or "",
         "why_not_undo": refusals.undo(row, by=by, now=now) or "",
         "why_not_reverse": refusals.reverse(row, by=by) or "",
         "reverses": bool(row.reverses_id),
         "release_at": row.release_at,
+    }
+
+
+def _word(word: Approval, texts: dict[Any, str]) -> dict[str, Any]:
+    return {
+        "verdict": plain(word.verdict),
+        "by": word.by.username,
+        "at": word.at,
+        "reason": texts.get(word.reason, "") if word.reason else "",
     }
 
 
