@@ -10,7 +10,7 @@ from django.conf import settings
 from moderation.cases.models import Case
 from moderation.decisions import refusals
 from moderation.decisions.effects import OUTCOMES
-from moderation.decisions.models import Decision, Policy
+from moderation.decisions.models import Approval, Decision, Policy
 from moderation.decisions.unread import changed_policies
 from portal.people.models import User
 from portal.privacy.actions import open_values
