@@ -21,17 +21,19 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Count
 from uuid_utils.compat import uuid7
 
 from portal.refusal import Refused
 
-from . import actions, heads, multiproof, note, packing, proving, sealing, tree, verifier
-from .models import AuditEvent, Checkpoint, Leaf, Pending
+from . import actions, heads, multiproof, note, packing, proving, sealing, tree, verifier, witnessing
+from .models import AuditEvent, Checkpoint, Cosignature, Leaf, Pending
 from .verifier import NotSound
 
 PAGE = 5000
 MARKS = 64  # older checkpoints given with a range
 POLL = 0.2  # seconds
+WITNESSES_WITHIN = 10.0  # seconds; a bundle is made without those that do not answer
 Rights = Callable[[Sequence[UUID]], Mapping[UUID, str]]  # "payload" or "leaf" of each event; none of it: hash only
 
 _ROWS = (
@@ -142,9 +144,7 @@ def write(
         bundle=verifier.statement(manifest, salt),
     )  # fmt: skip
     wait.call = lambda: progress(maker.done, maker.total)
-    index, mark = wait.until(
-        lambda: _signed(statement.pk), "The log is not being sealed or signed: are sequencer and signer running?"
-    )
+    index, mark = _covered(statement.pk, wait)
     maker.proofs(mark, index, before)
     maker.close(manifest, _told(statement, index, salt, scope, counts), mark, key)
     return Written(maker.leaves, maker.payloads, maker.hidden, counts.size, mark.size, bytes(mark.root).hex(), key.name)
@@ -343,6 +343,24 @@ def _nothing_waits() -> Callable[[], bool]:
     """Whether all that was written before now has its place."""
     newest = uuid7()
     return lambda: not Pending.objects.filter(pk__lte=newest).exists()
+
+
+def _covered(event: UUID, wait: _Wait) -> tuple[int, Checkpoint]:
+    """The place of an event, and the checkpoint that covers it, as published: all witnesses are waited for a moment."""
+    why = "The log is not being sealed or signed: are sequencer and signer running?"
+    index, mark = wait.until(lambda: _signed(event), why)
+    witnesses = len(settings.AUDIT_WITNESSES) // 2
+    for _ in range(round(WITNESSES_WITHIN / POLL) if witnesses else 0):
+        best = Cosignature.objects.filter(size__gt=index).values_list("size").annotate(signed=Count("witness"))
+        size, signed = best.order_by("-signed", "-size").first() or (mark.size, 0)
+        if signed:
+            mark = Checkpoint.objects.get(size=size)
+        if signed >= witnesses:
+            break
+        wait.call()
+        wait.pause(POLL)
+    mark.note = witnessing.published(mark)  # not saved: the lines of the witnesses stand beside it
+    return index, mark
 
 
 def _signed(event: UUID) -> tuple[int, Checkpoint] | None:

@@ -13,12 +13,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import transaction
 
-from portal.audit import bundle, proving, signing, verifier
+from portal.audit import bundle, note, proving, signing, verifier
 from portal.audit.actions import record_many
 from portal.audit.events import Event
-from portal.audit.models import AuditEvent, Leaf
+from portal.audit.models import AuditEvent, Checkpoint, Cosignature, Leaf
 from portal.refusal import Refused
 from tests.audit.test_seal import seal, write
 from tests.audit.test_verify import grow, tamper
@@ -214,7 +215,7 @@ def test_it_refuses_when_nobody_seals_or_signs(signer: signing.Signer) -> None:
 
 def test_it_continues_the_checkpoint_somebody_saved(signer: signing.Signer) -> None:
     grow(signer, 3, 4, 5)
-    saved = bundle.Checkpoint.objects.get(size=3).note
+    saved = Checkpoint.objects.get(size=3).note
 
     data = make(signer, bundle.Scope("subject", "case:1"), previous=saved)
 
@@ -290,3 +291,27 @@ def test_a_name_with_two_subjects_in_one_event_is_counted_once(signer: signing.S
     grow(signer, 1)
     assert check(make(signer, bundle.Scope("subject", "case:1"))).code == 0
     assert check(make(signer, bundle.Scope("subject", "account:a"))).code == 0
+
+
+def test_the_checkpoint_comes_with_its_witnesses(signer: signing.Signer, settings: Any) -> None:
+    grow(signer, 5)
+    one, other = (note.Signer(name, Ed25519PrivateKey.generate(), note.WITNESS) for name in ("w1", "w2"))
+
+    def pause(seconds: float) -> None:
+        seal()
+        signer.sign()
+        mark = Checkpoint.objects.latest("size")
+        for number, witness in enumerate((one, other)):
+            if mark.size > 5 and not Cosignature.objects.filter(size=mark.size, witness=witness.name).exists():
+                line = str(witness.sign(note.Note.parse(mark.note).text, at=9 + number))
+                Cosignature.objects.using("signer").create(size=mark.size, witness=witness.name, line=line)
+                break
+
+    settings.AUDIT_WITNESSES = ["http://127.0.0.1:1", one.verifier.vkey, "http://127.0.0.1:2", other.verifier.vkey]
+    data = make(signer, bundle.Scope("subject", "case:1"), pause=pause)
+
+    keys = [one.verifier.vkey, other.verifier.vkey]
+    assert check(data, witnesses=keys, need=2).code == 0
+    settings.AUDIT_WITNESSES += ["http://127.0.0.1:3", note.Signer("w3", one.private, note.WITNESS).verifier.vkey]
+    data = make(signer, bundle.Scope("subject", "case:1"), pause=pause)  # one of three is away
+    assert check(data, witnesses=keys, need=2).code == 0
