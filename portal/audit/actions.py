@@ -56,14 +56,25 @@ def record_many(
 
 @transaction.atomic
 def state_heads(
-    *, by: Subject | str, of: Subject | str, size: int, entries: int, root: bytes, bundle: str, now: datetime
+    *,
+    by: Subject | str,
+    of: Subject | str,
+    size: int,
+    entries: int,
+    root: bytes,
+    bundle: str,
+    now: datetime,
+    **told: Any,
 ) -> AuditEvent:
     """State in the log itself how many leaves named whom at a size, and what a bundle made over it holds.
 
     `of` is the export; `root` the root of the heads (`heads.py`); `bundle` the keyed hash of the manifest, so that the
-    log vouches for each file and gives away no name.
+    log vouches for each file and gives away no name. `told`: how many leaves and payloads it holds, and where a range
+    begins and ends, so that what is missing can be named.
     """
-    return record(Event.LOG_HEADS, by=by, of=of, now=now, size=size, entries=entries, root=root.hex(), bundle=bundle)
+    return record(
+        Event.LOG_HEADS, by=by, of=of, now=now, size=size, entries=entries, root=root.hex(), bundle=bundle, **told
+    )
 
 
 def name_of(thing: Subject | str) -> str:

@@ -141,7 +141,7 @@ def write(
     manifest = maker.manifest(about, key, before)
     statement = actions.state_heads(
         by=by, of=of, now=now, size=counts.size, entries=len(counts), root=counts.root,
-        bundle=verifier.statement(manifest, salt),
+        bundle=verifier.statement(manifest, salt), **verifier.extent(manifest),
     )  # fmt: skip
     wait.call = lambda: progress(maker.done, maker.total)
     index, mark = _covered(statement.pk, wait)

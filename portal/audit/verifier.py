@@ -408,6 +408,13 @@ def statement(manifest: dict[str, Any], salt: bytes) -> str:
     return hmac.digest(salt, STATEMENT + exact, "sha256").hex()
 
 
+def extent(manifest: dict[str, Any]) -> dict[str, int]:
+    """How much a bundle holds, as the log states it in the clear: so that what is missing can be named."""
+    scope, counts = manifest["scope"], manifest["counts"]
+    ends = {"start": scope["start"], "end": scope["end"]} if scope["kind"] == "range" else {}
+    return {**ends, **{name: counts[name] for name in ("hidden", "leaves", "payloads")}}
+
+
 def plain(text: object) -> str:
     """A text of the bundle, fit for a terminal."""
     return "".join(char if char.isprintable() else "�" for char in str(text))[:200]
@@ -469,13 +476,13 @@ def _guess(line: bytes, after: int) -> int:
 class Walk:
     """Goes through events.jsonl once: every leaf, every payload, the counts, and what the tree comes to."""
 
-    def __init__(self, manifest: dict[str, Any], tree: Tree, hashes: Part | None) -> None:
+    def __init__(self, manifest: dict[str, Any], stated: dict[str, int], tree: Tree, hashes: Part | None) -> None:
         scope = manifest["scope"]
         self.kind, self.name = scope["kind"], scope.get("name", "")
         self.tree, self.hashes, self.size = tree, hashes, manifest["size"]
         self.chains = {tag: Chain() for tag in scope.get("tags", {}).values()}
-        self.start, self.stop = scope.get("start", 0), scope.get("end", manifest["size"])
-        self.hidden = manifest["counts"]["hidden"]
+        self.start, self.stop = stated.get("start", 0), stated.get("end", manifest["size"])
+        self.hidden, self.whole = stated["hidden"], stated["payloads"] == stated["leaves"]
         self.at, self.window, self.offset = self.start, b"", self.start  # of leafhashes.bin
         self.marks: list[tuple[int, bytes]] = []  # signed sizes and roots within the range, falling
         self.sound_to = 0
@@ -499,6 +506,8 @@ class Walk:
                     self._in_chain(index, told, digest)
                 if payload is not None:
                     self._payload(index, told, payload)
+                elif self.whole:
+                    raise NotSound(f"the event of leaf {index} was taken out", index)
             except (ValueError, KeyError, TypeError, RecursionError):
                 raise NotSound(f"leaf {index} or its event cannot be read", index) from None
             except NotSound as bad:
@@ -608,6 +617,7 @@ class Check:
         self.note = self.bundle.text("checkpoint.txt")
         self.size, self.root = checkpoint(self.note, self.key, "the checkpoint")
         self.heads: dict[str, Any] = {}
+        self.extent = extent(self.manifest)  # as the log states it, once that is known
         self.at = ""  # when the statement was written
         self.proofs = {"proofs/tree.bin", "proofs/heads.json"}  # what may stand there
 
@@ -627,9 +637,9 @@ class Check:
             walk.chains[tag].end(n, last)
         if trouble:
             raise trouble
-        counted = {"leaves": walk.leaves, "payloads": walk.payloads, "hidden": manifest["counts"]["hidden"]}
-        if walk.hidden or manifest["counts"] != counted:
-            raise NotSound("the manifest counts other events than there are")
+        counted = {"leaves": walk.leaves, "payloads": walk.payloads, "hidden": self.extent["hidden"]}
+        if walk.hidden or manifest["counts"] != counted or extent(manifest) != self.extent:
+            raise NotSound("the manifest or the log counts other events than there are")
         if (manifest["first"], manifest["last"]) != (min(walk.seen, default=None), walk.last and walk.last[0]):
             raise NotSound("the manifest names another first or last event")
         self._previous()
@@ -648,7 +658,7 @@ class Check:
         bundle, ranged = self.bundle, self.manifest["scope"]["kind"] == "range"
         others = bundle.open("proofs/tree.bin")
         hashes = bundle.open("leafhashes.bin") if ranged else None
-        walk = Walk(self.manifest, Tree(self.size, lambda: _hash(others)), hashes)
+        walk = Walk(self.manifest, self.extent, Tree(self.size, lambda: _hash(others)), hashes)
         if ranged:
             self._marks(walk)
         events = bundle.open("events.jsonl")
@@ -706,6 +716,7 @@ class Check:
         if not facts["size"] == self.manifest["size"] <= heads["index"]:
             raise NotSound("the statement of the log is about another size")
         self.at, entries, root = told["t"], facts["entries"], bytes.fromhex(facts["root"])
+        self.extent = {name: facts[name] for name in self.extent}
         tags = self.manifest["scope"].get("tags", {}).values()
         if sorted(tags) != sorted(heads["tags"]):
             raise NotSound("proofs/heads.json is about other names than the manifest")

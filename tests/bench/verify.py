@@ -122,7 +122,7 @@ def make(path: Path, events: int) -> str:
             "root": counts.root.hex(),
             "bundle": verifier.statement(manifest, b""),
         }
-        leaf, payload = made.event(events, "log.heads", ["export:1"], facts)
+        leaf, payload = made.event(events, "log.heads", ["export:1"], facts | verifier.extent(manifest))
         size, hashes = events + 1, made.hashes
         tiles = tree.grow(
             0, [bytes(hashes[at : at + 32]) for at in range(0, len(hashes), 32)], lambda level, index: b""
