@@ -39,7 +39,8 @@ DOORS = (
     Door("outbox", "Outbox", "paper-airplane", (P.ENFORCEMENT_READ,)),
     Door("log", "Log", "document-text", (P.AUDIT_READ,)),
     Door("exports", "Exports", "arrow-down-tray", (P.EXPORT_MAKE,)),
-    Door("reveals", "Reveals", "eye", (P.REVEAL_REVIEW,)),
+    Door("reveals", "Privacy", "eye", (P.REVEAL_REVIEW,)),  # and the pages beside it: holds, erasure, retention
+    Door("holds", "Holds", "lock-closed", (P.HOLD_AGREE,)),
     Door("strategies", "Strategies", "adjustments-horizontal", (P.STRATEGY_READ,)),
     Door("people", "People", "users", (P.PEOPLE_MANAGE,)),
     Door("queues", "Settings", "cog-6-tooth", (P.SETTINGS_READ,)),

@@ -64,10 +64,12 @@ class Part:
     objections: Callable[[Subject], Iterable[str]] = field(default=lambda _: ())
 
 
+# ids → the name of each account as people know it, platform:id
+Namer = Callable[[Iterable[UUID]], Mapping[UUID, str]]
 # platform, id, whether to hold its row until the transaction ends → the account, or None
 Finder = Callable[[str, str, bool], Subject | None]
 _parts: dict[str, Part] = {}
-_finders: list[Finder] = []
+_finders: list[tuple[Finder, Namer]] = []
 
 
 def register(part: Part) -> None:
@@ -75,9 +77,9 @@ def register(part: Part) -> None:
     _parts[part.room] = part
 
 
-def finds_accounts(finder: Finder) -> None:
-    """Say who knows accounts by platform and id; called once when the app is ready."""
-    _finders[:] = [finder]
+def finds_accounts(finder: Finder, namer: Namer) -> None:
+    """Say who knows accounts by platform and id, and what they are called; called once when the app is ready."""
+    _finders[:] = [(finder, namer)]
 
 
 def parts() -> list[Part]:
@@ -89,7 +91,19 @@ def find(platform: str, external_id: str, *, lock: bool = False) -> Subject | No
     """The account of this name; an erased one has no name any more and is not found."""
     if "\x00" in platform + external_id:
         return None
-    return next((found for finder in _finders if (found := finder(platform, external_id, lock))), None)
+    return next((found for finder, _ in _finders if (found := finder(platform, external_id, lock))), None)
+
+
+def names_of(accounts: Iterable[UUID]) -> dict[UUID, str]:
+    """`platform:id` of each of these accounts."""
+    wanted = set(accounts)
+    return {pk: name for _, namer in _finders for pk, name in namer(wanted).items()}
+
+
+def named(text: str) -> Subject | None:
+    """The account that somebody wrote as `platform:id`."""
+    platform, _, external_id = text.strip().partition(":")
+    return find(platform, external_id) if platform and external_id else None
 
 
 @dataclass(frozen=True)

@@ -42,15 +42,41 @@ class Rule:
 RULES: dict[str, Rule] = {
     rule.name: rule
     for rule in (
-        Rule("signals_raw", "Signals and the texts in them", "received", "restricted", "moderation"),
-        Rule("evidence_restricted", "Texts typed on cases that ended with a measure", "ended", "restricted", "appeals"),
-        Rule("evidence_no_action", "Texts typed on cases that ended without one", "ended", "restricted", "quality"),
-        Rule("minors_restricted", "The same about minors, with a measure", "ended", "restricted, minors", "appeals"),
-        Rule("minors_no_action", "The same about minors, without one", "ended", "restricted, minors", "none"),
-        Rule("link_hashes_after_last_use", "Keyed hashes that link accounts", "last used", "restricted", "security"),
-        Rule("reveals_and_reads", "Who was shown which personal value", "shown", "confidential", "audit"),
-        Rule("staff_metrics_named", "Numbers of named reviewers", "counted", "confidential", "statistics"),
-        Rule("export_files", "Files of exports", "made", "confidential", "audit"),
+        Rule("signals_raw", "Signals and the texts in them", "receipt", "restricted", "moderation"),
+        Rule(
+            "evidence_restricted",
+            "Texts typed on cases that ended with a measure",
+            "the end of the case",
+            "restricted",
+            "appeals",
+        ),
+        Rule(
+            "evidence_no_action",
+            "Texts typed on cases that ended without one",
+            "the end of the case",
+            "restricted",
+            "quality",
+        ),
+        Rule(
+            "minors_restricted",
+            "The same about minors, with a measure",
+            "the end of the case",
+            "restricted, minors",
+            "appeals",
+        ),
+        Rule(
+            "minors_no_action",
+            "The same about minors, without one",
+            "the end of the case",
+            "restricted, minors",
+            "quality",
+        ),
+        Rule(
+            "link_hashes_after_last_use", "Keyed hashes that link accounts", "their last use", "restricted", "security"
+        ),
+        Rule("reveals_and_reads", "Who was shown which personal value", "the showing", "confidential", "audit"),
+        Rule("staff_metrics_named", "Numbers of named reviewers", "the hour", "confidential", "statistics"),
+        Rule("export_files", "Files of exports", "their making", "confidential", "audit"),
     )
 }
 
@@ -125,12 +151,17 @@ def due_of(free: QuerySet[Any], held: QuerySet[Any], *, at: str) -> Due:
     return Due(free.count(), oldest, held.count())
 
 
+def days_of(rule: str) -> int:
+    """How many days what a rule is about is kept."""
+    return int(settings.RETENTION_DAYS[rule])
+
+
 def sweep(*, by: User, now: datetime, apply: bool = False, rules: Iterable[str] = ()) -> list[Line]:
     """Look at every rule, and with `apply` delete what is due; the run is kept with its figures."""
     lines = []
     for name in rules or RULES:
         if walker := _walkers.get(name):
-            days = settings.RETENTION_DAYS[name]
+            days = days_of(name)
             cut_off = now - timedelta(days=days)
             due = walker.due(cut_off, now)
             deleted = _delete(walker, cut_off, by=by, now=now) if apply else 0
@@ -162,6 +193,6 @@ def _delete_batch(walker: Walker, cut_off: datetime, *, by: User, now: datetime)
         digest = hashlib.sha256("\n".join(map(str, ids)).encode()).hexdigest()
         audit.record(
             Event.RETENTION_APPLIED, by=by, of=f"retention:{walker.rule}", now=now, rule=walker.rule, rows=len(ids),
-            cut_off=cut_off.isoformat(), days=settings.RETENTION_DAYS[walker.rule], digest=digest,
+            cut_off=cut_off.isoformat(), days=days_of(walker.rule), digest=digest,
         )  # fmt: skip
     return ids

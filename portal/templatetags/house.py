@@ -122,12 +122,18 @@ DOOR_KEYS = {
     "log": "g l",
     "exports": "g x",
     "reveals": "g v",
+    "holds": "g h",
     "strategies": "g r",
     "people": "g p",
     "queues": "g t",
 }
 # Pages that stand below a door without sharing its address.
-BELOW = {"desk": ("/cases/", "/queues/"), "search": ("/accounts/",), "queues": ("/settings/",)}
+BELOW = {
+    "desk": ("/cases/", "/queues/"),
+    "search": ("/accounts/",),
+    "queues": ("/settings/",),
+    "reveals": ("/privacy/",),
+}
 
 
 @register.inclusion_tag("parts/rail.html", takes_context=True)

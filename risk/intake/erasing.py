@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import redis
 from django.conf import settings
@@ -23,7 +24,7 @@ from .personal import PEOPLE
 
 def register() -> None:
     """Tell privacy who knows accounts, and what goes here."""
-    erasure.finds_accounts(find)
+    erasure.finds_accounts(find, names_of)
     erasure.register(erasure.Part("intake", count, erase))
 
 
@@ -32,6 +33,12 @@ def find(platform: str, external_id: str, lock: bool) -> Subject | None:
     rows = Account.objects.select_for_update() if lock else Account.objects.all()
     row = rows.filter(platform=platform, external_id=external_id, erased_at__isnull=True).first()
     return Subject(row.pk, row.platform, row.external_id, row.erased_at) if row else None
+
+
+def names_of(accounts: Iterable[UUID]) -> Mapping[UUID, str]:
+    """`platform:id` of each."""
+    rows = Account.objects.filter(pk__in=list(accounts)).values_list("pk", "platform", "external_id")
+    return {pk: f"{platform}:{name}" for pk, platform, name in rows}
 
 
 def count(subject: Subject) -> Mapping[str, int]:

@@ -104,6 +104,7 @@ def tell(now: datetime) -> World:
     _decided(world)
     _changed_policy(world)
     _revealed(world)
+    _held(world)
     return world
 
 
@@ -408,3 +409,21 @@ def _revealed(world: World) -> None:
         revealing.reveal(value, by=people[name], now=world.now, purpose=purpose, note=note, case=case.pk)
     first = people["ben"].reveals.order_by("at").first()
     revealing.review(first, by=people["pia"], now=world.now, verdict="in_order")
+
+
+def _held(world: World) -> None:
+    """Three legal holds in their states, and a look at what is old."""
+    from portal.people.models import User
+    from portal.privacy import holding, retention
+
+    ben, pia = world.people["ben"], world.people["pia"]
+    for number, (name, case) in enumerate(sorted(world.cases.items())[:3]):
+        hold = holding.ask(
+            case.account_id, of=ben, reference=f"LR-0{31 + number}", confidential=number == 0, by=pia,
+            reason=f"order of a court about {name}", now=world.now - timedelta(days=100 - number),
+        )  # fmt: skip
+        if number < 2:
+            holding.agree(hold, by=ben, now=world.now - timedelta(days=99 - 60 * number))
+        if number == 1:
+            holding.ask_release(hold, of=ben, by=pia, now=world.now - timedelta(hours=3))
+    retention.sweep(by=User.objects.service("system"), now=world.now - timedelta(hours=9), apply=True)
