@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
+
+from django.db.models import Model
 
 from moderation.cases import actions as cases
 from moderation.cases.models import Case, Workflow
@@ -23,6 +25,8 @@ from .ladder import ON_LADDER, Rung, proposed
 from .models import Decision, Policy, ReasonCode
 from .releasing import names
 from .word import Word
+
+M = TypeVar("M", bound=Model)
 
 
 @dataclass(frozen=True)
@@ -55,11 +59,11 @@ class Settled:
 
 def settle(case: Case, word: Word, *, now: datetime) -> Settled:
     """Look up what a word names and check that it fits. Raises `Refused` (400) with the sentence where it does not."""
-    reason = ReasonCode.objects.filter(code=word.reason_code).first()
+    reason = _by_key(ReasonCode, "code", word.reason_code)
     risk_type = reason.workflow if reason and reason.workflow != "any" else case.risk_type
-    workflow = Workflow.objects.filter(risk_type=risk_type).first() if risk_type else None
+    workflow = _by_key(Workflow, "risk_type", risk_type) if risk_type else None
     code = word.policy or (reason.policy if reason else "")
-    policy = Policy.objects.filter(code=code, in_force=True).first() if code else None
+    policy = _by_key(Policy, "in_force AND code", code) if code else None
     open_types = {case.risk_type} if risk_type == case.risk_type else types_of(case)
     if sentence := refusals.fits(word, workflow=workflow, reason=reason, policy=policy, open_types=open_types):
         raise Refused(sentence, status=400)
@@ -146,6 +150,12 @@ def as_draft(decision: Decision) -> dict[str, object]:
         "until": _iso(decision.until),
         "answers": decision.answers,
     }
+
+
+def _by_key(model: type[M], key: str, value: str) -> M | None:
+    """One row of the settings, in plain SQL: every decision asks for three, and composing them cost a fifth of it."""
+    rows = model._default_manager.raw(f"SELECT * FROM {model._meta.db_table} WHERE {key} = %s", [value])
+    return next(iter(rows), None)
 
 
 def _iso(time: datetime | None) -> str:
