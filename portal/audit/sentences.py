@@ -114,7 +114,7 @@ SENTENCES: dict[Event, str] = {
     Event.KINDS_PUBLISHED: "published[ {changed}] kinds of signal",
     Event.LIST_PUBLISHED: "published {list}[ version {version}][ with {entries} entries]",
     Event.LOG_HEADS: "stated the counts[ of {entries} names][ at {size} leaves] for {export}",
-    Event.LOG_VERIFIED: "checked {log}: {verdict}[, {size} leaves][, first bad position {position}][: {why}]",
+    Event.LOG_VERIFIED: "checked {log}[: {verdict}][, {size} leaves][, first bad position {position}][: {why}]",
     Event.PII_REVEALED: "was shown[ {field}] of {account}[ on {case}][ ({purpose})]",
     Event.PII_REVEAL_REFUSED: "asked for[ {field}] of {account}[ on {case}] and was refused[: {why}]",
     Event.POLICY_ACKNOWLEDGED: "read {policy}[ version {version}]",
@@ -124,7 +124,7 @@ SENTENCES: dict[Event, str] = {
     Event.RECORD_EMPTIED: (
         "emptied what {account} had left[ in {case}][ in {decision}][ in {enforcement}][ in {finding}][ in {export}]"
     ),
-    Event.RETENTION_APPLIED: "deleted[ {rows}] rows by the rule {rule}[, all older than {cut_off}]",
+    Event.RETENTION_APPLIED: "deleted[ {rows}] rows[ by the rule {rule}][, all older than {cut_off}]",
     Event.REVEAL_REVIEWED: "looked at {reveal}[ by {user}][ of {account}][: {verdict}]",
     Event.ROLE_GRANTED: "granted[ {role}] to {user}",
     Event.ROLE_REVOKED: "took[ {role}] from {user}",
