@@ -5,9 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from django.apps import apps
+from django.conf import settings
 from django.db.models import Model
 
 from portal.privacy.classes import SIGHT, THEIRS, DataClass, Declared, Purpose, complaints, read
+from portal.privacy.retention import RULES
+
+# The tables that each rule of retention takes rows or values from.
+TABLES: dict[str, tuple[str, ...]] = {
+    "signals_raw": ("risk.Signal", "portal.VaultValue"),
+    "evidence_restricted": ("portal.VaultValue",),
+    "evidence_no_action": ("portal.VaultValue",),
+    "minors_restricted": ("portal.VaultValue",),
+    "minors_no_action": ("portal.VaultValue",),
+    "link_hashes_after_last_use": ("risk.Link",),
+    "reveals_and_reads": ("portal.Reveal",),
+    "staff_metrics_named": ("moderation.HourlyRollup",),
+    "export_files": ("moderation.Export",),
+}
 
 HEAD = """# Data
 
@@ -51,10 +66,11 @@ def wrong() -> list[str]:
 
 def page() -> str:
     """The whole of docs/data.md."""
-    parts = [HEAD, _sights()]
+    parts = [HEAD, _sights(), _retention()]
     for model in models():
         first = "" if model._meta.label in THEIRS else (model.__doc__ or "").strip().splitlines()[0]
-        parts.append(f"## {model._meta.label}\n\n{first}\n\n{_table(model)}\n".replace("\n\n\n", "\n\n"))
+        text = f"## {model._meta.label}\n\n{first}\n\n{_table(model)}\n\n{_kept(model)}"
+        parts.append(text.rstrip().replace("\n\n\n", "\n\n") + "\n")
     return "\n".join(parts)
 
 
@@ -62,6 +78,25 @@ def _sights() -> str:
     rows = [f"| {name} | {SIGHT[name].masked} | {SIGHT[name].open} |" for name in DataClass]
     head = "## Who sees what\n\n| class | masked | open |\n|---|---|---|\n"
     return head + "\n".join(rows) + f"\n\nPurposes: {', '.join(Purpose)}.\n"
+
+
+def _retention() -> str:
+    """How long, by rule; a legal hold beats all of them, and what is not here is kept until it is erased."""
+    rows = [
+        f"| `{rule.name}` | {rule.what} | {settings.RETENTION_DAYS[rule.name]} | {rule.counted} | {rule.purpose} |"
+        for rule in RULES.values()
+    ]
+    head = "## How long\n\n| rule | what | days | counted from | purpose |\n|---|---|---|---|---|\n"
+    return (
+        head + "\n".join(rows) + "\n\nA legal hold beats every rule. What no rule names is kept until it is erased.\n"
+    )
+
+
+def _kept(model: type[Model]) -> str:
+    """The rules that take rows or values of a table away."""
+    rules = [rule for rule, labels in TABLES.items() if model._meta.label in labels]
+    days = ", ".join(f"{settings.RETENTION_DAYS[rule]} days (`{rule}`)" for rule in rules)
+    return f"Kept {days}, but for what a hold keeps." if rules else ""
 
 
 def _table(model: type[Model]) -> str:

@@ -7,6 +7,7 @@ from django.apps import apps
 
 from portal import inventory
 from portal.privacy.classes import THEIRS, DataClass, Declared, Purpose, complaints, read
+from portal.privacy.retention import RULES
 
 from .source import ROOT
 
@@ -33,6 +34,13 @@ def test_the_list_of_foreign_tables_names_none_that_is_ours_or_gone():
 
 def test_the_drawn_page_is_current():
     assert (ROOT / "docs/data.md").read_text(encoding="utf-8") == inventory.page(), "run `make data`"
+
+
+def test_every_rule_of_retention_says_which_tables_it_takes_from():
+    labels = {model._meta.label for model in inventory.models()}
+
+    assert set(inventory.TABLES) == set(RULES)
+    assert {label for named in inventory.TABLES.values() for label in named} - labels == set()
 
 
 def test_it_reads_the_notation():
