@@ -49,6 +49,7 @@ def plan(ready_at: datetime) -> Plan:
     acts = list(_story_acts(clock))
     diary.reserve(acts)
     acts += diary.work(drawn)
+    acts += _reveals(acts, told + drawn, clock)
     return Plan(clock, told + drawn, sorted(acts, key=lambda act: act.at))
 
 
@@ -134,6 +135,28 @@ def _story_acts(clock: Clock) -> Iterable[Act]:
                 at = clock.at(step["at"]) + place * step.get("every", 0) * SECOND
                 handling = step.get("handling", min(step.get("every", 90) - 2, 90))
                 yield Act(at, step["do"], step.get("who", ""), account, told | {"handling": handling})
+
+
+def _reveals(acts: list[Act], cast: list[Flagged], clock: Clock) -> Iterable[Act]:
+    """Who is shown personal data: while deciding, to check, for an authority; and one who holds no case, in vain."""
+    types = {one.id: one.type for one in cast}
+    wanted = [row for row in counts()["reveal"] for _ in range(row["times"])]
+    decided = sorted((act for act in acts if act.do == "decide"), key=lambda act: (act.at, act.account))
+    taken: set[str] = set()
+    for number, row in enumerate(wanted):
+        told = {name: row[name] for name in ("field", "purpose")} | {"note": row.get("note", "")}
+        if "who" in row:  # somebody who holds no case, at a time of their own
+            of_type = [act for act in decided if types.get(act.account) == row["type"] and act.account not in taken]
+            account = of_type[number % len(of_type)].account
+            yield Act(clock.at(row["at"]) + number * MINUTE, "reveal", row["who"], account, told)
+            continue
+        act = next(
+            act
+            for act in decided[number * len(decided) // len(wanted) :] + decided
+            if types.get(act.account) == row["type"] and act.account not in taken and act.told["handling"] >= 40
+        )
+        taken.add(act.account)
+        yield Act(act.at - 20 * SECOND, "reveal", act.who, act.account, told)
 
 
 # --- Who works on what ------------------------------------------------------------

@@ -11,6 +11,7 @@ from moderation.cases.models import Case
 from moderation.decisions.models import Decision
 from moderation.enforcement.models import Enforcement
 from portal.audit.models import AuditEvent
+from portal.privacy.models import Reveal
 from risk.intake.models import Account, Signal
 
 
@@ -33,6 +34,8 @@ def sums(now: datetime) -> dict[str, Any]:
         "reversed": Decision.objects.filter(status="reversed").count(),
         "people": _by(Decision.objects.filter(reverses=None), "made_by__username"),
         "actions": _by(Enforcement.objects.all(), "status"),
+        "reveals": Reveal.objects.count(),
+        "reveals_refused": AuditEvent.objects.filter(type="pii.reveal_refused").count(),
         "events": AuditEvent.objects.count(),
     }
 

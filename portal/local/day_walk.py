@@ -20,10 +20,13 @@ from moderation.cases import actions as cases
 from moderation.cases.models import Case, Queue
 from moderation.decisions import actions as decisions
 from moderation.decisions.models import Decision
+from moderation.desk import actions as desk
 from moderation.enforcement import actions as enforcement
 from moderation.enforcement.models import Enforcement
 from portal.people import actions as people
 from portal.people.models import User
+from portal.privacy import revealing
+from portal.privacy.models import VaultValue
 from portal.refusal import Refused
 from risk.intake import actions as intake
 from risk.intake.models import Account
@@ -222,6 +225,19 @@ class Walk:
 
     def do_note(self, act: Act, now: datetime) -> None:
         cases.annotate(self.case_of(act), by=self.users[act.who], now=now, text=act.told["note"])
+
+    def do_reveal(self, act: Act, now: datetime) -> None:
+        """Somebody asks to be shown a value. Who holds no case about it is refused, and that is told too."""
+        by, account = self.users[act.who], self.accounts([act.account])[act.account]
+        value = VaultValue.objects.filter(subject=account.pk, name=f"account.{act.told['field']}").latest("created_at")
+        case = Case.objects.filter(account=account, lane__in=by.lanes).order_by("-opened_at").first()
+        try:
+            asked = desk.reveal(
+                value, account=account, case=case, by=by, now=now, purpose=act.told["purpose"], note=act.told["note"]
+            )
+        except Refused:
+            return
+        revealing.hand_over(asked, by=by, now=now)
 
     def do_draft(self, act: Act, now: datetime) -> None:
         by = self.users[act.who]

@@ -252,6 +252,14 @@ def test_while_the_platform_was_away_people_went_on_and_effects_waited(told: Tol
     assert all(action.attempts > 1 for action in ordered)
 
 
+def test_personal_data_was_shown_23_times_and_once_in_vain(told: Told) -> None:
+    from portal.privacy.models import Reveal
+
+    assert (told.sums["reveals"], told.sums["reveals_refused"]) == (23, 1)
+    assert set(Reveal.objects.filter(case=None).values_list("by__username", flat=True)) <= {"pia"}
+    assert Reveal.objects.filter(handed_at=None).count() == 0
+
+
 def test_every_ban_had_a_second_person(told: Told) -> None:
     from moderation.decisions.models import Decision
 
