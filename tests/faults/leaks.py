@@ -35,7 +35,8 @@ ROLES = ("reviewer", "specialist", "lead", "analyst", "auditor", "privacy", "ope
 # beside the account, content, content of the minors lane, text of others, typed by staff, typed on a minors' case.
 HIDDEN, CONTENT, MINORS, STAFF, STAFF_MINORS = set("ip"), set("ct"), set("m"), set("s"), set("n")
 ON_CASES = {"case", "account", "case-annotate"}
-OF_STAFF = {"case", "case-annotate", "approvals", "reveals", "reveal-review", "exports", "export"}
+OF_STAFF = {"case", "case-annotate", "approvals", "reveals", "reveal-review"}
+OWN_WORDS = {"exports", "export", "export-link"}  # what an export is for is shown to who typed it, and to nobody else
 CHANGES_TOO_MUCH = {"sign-out", "people-disable", "people-grant", "people-revoke", "key-retire", "backend-pause"}
 
 
@@ -48,6 +49,7 @@ class World:
     keys: dict[str, str] = field(default_factory=dict)
     accounts: list[Any] = field(default_factory=list)
     owner: dict[str, int] = field(default_factory=dict)  # token → number of the account
+    writer: dict[str, str] = field(default_factory=dict)  # token of what an export is for → role of who typed it
     things: dict[str, list[tuple[str, int | None]]] = field(default_factory=dict)  # first word of an address → ids
 
 
@@ -214,9 +216,10 @@ def _work(world: World, serial: Iterator[int], now: Any) -> None:
     things["dashboards"] = [(name, None) for name in ("backlog", "flow", "ages", "rules", "waiting", "decided", "late")]
     things["exports"] = []
     for role in ("lead", "auditor", "privacy"):
-        chosen = history.read({}, wanted_by=world.people[role])
+        chosen, purpose = history.read({}, wanted_by=world.people[role]), words("s", 0)
+        world.writer |= dict.fromkeys(found_in(purpose.encode()), role)
         export = insight.request_export(
-            chosen, formats=list(exports.FORMATS), purpose=words("s", 0), by=world.people[role], now=now
+            chosen, formats=list(exports.FORMATS), purpose=purpose, by=world.people[role], now=now
         )
         assert exports.make(export.pk, clock=lambda: now)
         things["exports"].append((str(export.pk), None))
@@ -309,7 +312,7 @@ class Walk:
             return False
         if letter in STAFF | STAFF_MINORS:
             self.told.seen["staff"] += 1
-            return name in OF_STAFF
+            return self.world.writer.get(token) == role if name in OWN_WORDS else name in OF_STAFF
         if not user.may(Permission.CASE_READ) or name not in ON_CASES:
             return False
         self.told.seen["content"] += 1
@@ -325,7 +328,9 @@ class Walk:
                     self.ask(door, role, method="post")
         worth = [door for door in self.doors if door.name not in CHANGES_TOO_MUCH and door.requires]
         rich = [
-            door for door in worth if door.name in ON_CASES | OF_STAFF | {"api-case", "api-account", "event", "queue"}
+            door
+            for door in worth
+            if door.name in ON_CASES | OF_STAFF | OWN_WORDS | {"api-case", "api-account", "event", "queue"}
         ]
         while sum(self.told.pages.values()) < pages:
             self.ask(self.dice.choice(rich if self.dice.random() < 0.6 else worth), self.dice.choice(roles))
