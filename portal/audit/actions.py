@@ -77,6 +77,13 @@ def state_heads(
     )
 
 
+def open_epoch(log: str, *, by: Subject | str, now: datetime, **facts: Any) -> AuditEvent:
+    """State that a log goes on under a new name: what was signed before, what of it is still there, why and by which
+    ticket. The signer signs under the new name only once this event has its place in the tree.
+    """
+    return record(Event.LOG_EPOCH_OPENED, by=by, of=f"log:{log}", now=now, **facts)
+
+
 def name_of(thing: Subject | str) -> str:
     """The name of a thing in the log: itself if it is text, else its `audit_name`."""
     return thing if isinstance(thing, str) else thing.audit_name

@@ -46,7 +46,7 @@ _NAMED = (
 )
 _MARKS = (
     "SELECT size FROM (SELECT size, row_number() OVER (ORDER BY size) AS at, count(*) OVER () AS total"
-    " FROM portal_checkpoint WHERE size > %s AND size <= %s) AS marks"
+    " FROM portal_checkpoint WHERE size > %s AND size <= %s AND starts_with(note, %s)) AS marks"
     " WHERE at %% greatest(1, (total + %s - 1) / %s) = 0 ORDER BY size"
 )
 
@@ -302,7 +302,8 @@ class _Maker:
             self.files_in.put(f"proofs/{index}.tlog-proof", [packing.tlog_proof(index, path, mark.note)])
         if not self.tags:
             with connection.cursor() as cursor:
-                cursor.execute(_MARKS, [self.start, self.end, MARKS, MARKS])
+                origin = mark.note[: mark.note.index("\n") + 1]  # those of an older epoch have another key
+                cursor.execute(_MARKS, [self.start, self.end, origin, MARKS, MARKS])
                 sizes = [row[0] for row in cursor.fetchall()]
             notes = list(Checkpoint.objects.filter(size__in=sizes).order_by("size").values_list("note", flat=True))
             self.files_in.put("proofs/checkpoints.json", [verifier.dumped(notes).encode()])
@@ -385,7 +386,8 @@ def _told(event: AuditEvent, index: int, salt: bytes, scope: Scope, counts: head
 def _previous(told: str | None, key: note.Verifier, size: int) -> Checkpoint | None:
     """The checkpoint that the bundle's own must continue: one the asker saved, or the last before it."""
     if told is None:
-        return Checkpoint.objects.filter(size__lte=size, size__gt=0).order_by("-size").first()
+        mine = Checkpoint.objects.filter(note__startswith=f"{key.name}\n", size__range=(1, size))
+        return mine.order_by("-size").first()
     try:
         signed = note.Note.parse(told)
         text = note.Checkpoint.parse(signed.text)

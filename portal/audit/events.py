@@ -75,6 +75,7 @@ class Event(StrEnum):
     KEY_RETIRED = "key.retired"
     KINDS_PUBLISHED = "kinds.published"
     LIST_PUBLISHED = "list.published"
+    LOG_EPOCH_OPENED = "log.epoch_opened"
     LOG_HEADS = "log.heads"
     LOG_VERIFIED = "log.verified"
     PII_REVEALED = "pii.revealed"

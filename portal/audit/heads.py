@@ -14,8 +14,8 @@ from typing import Any
 from django.db import connections, transaction
 
 from . import tree
+from .counted import PREFIX
 
-PREFIX = b"reeve/head/v1\n"
 ENTRY, TAG = 32, 16
 CHUNK = 1 << 16  # entries hashed at a time
 

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
-from django.db import connections, transaction
+from django.db import connection, transaction
 
-from . import heads, note, sealing, tree
+from . import chains, counted, note, origin, reading, tree
 from .canonical import payload_hash
 from .events import Event
-from .models import AuditEvent, Checkpoint, Leaf, Tree
-
-PAGE = 5000
+from .models import Checkpoint, Head, Tree
 
 
 @dataclass(frozen=True)
@@ -31,14 +27,10 @@ class Verdict:
     waiting: int = 0  # leaves after the newest checkpoint: sealed, not yet signed
     checkpoint: str = ""  # the text of the newest one
     at: datetime | None = None  # when that was signed
+    origin: str = ""  # the name it was signed under
+    unplaced: int = 0  # events in the table that have no place and do not wait for one
     position: int | None = None  # the first bad leaf
     why: str = ""
-
-
-class _Bad(Exception):
-    def __init__(self, position: int, why: str) -> None:
-        super().__init__(why)
-        self.position, self.why = position, why
 
 
 def public_key() -> note.Verifier | None:
@@ -53,179 +45,228 @@ def public_key() -> note.Verifier | None:
 def verify(key: note.Verifier | None, *, progress: Callable[[int, int], None] = lambda _done, _of: None) -> Verdict:
     """Check the whole log against its checkpoints. Without a key there is nothing to check it against.
 
-    Reads in one snapshot, page by page, and remembers one number per subject. `progress(leaves looked at, leaves)` is
-    called after each page; what it raises ends the check.
+    Reads in one snapshot, page by page; memory does not grow with the log, but for its checkpoints' sizes.
+    `progress(leaves looked at, leaves)` is called after each page; what it raises ends the check.
     """
-    with transaction.atomic(), connections["default"].cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         size = Tree.objects.values_list("size", flat=True).get(pk=1)
-        marks = list(Checkpoint.objects.order_by("size"))
-        walk = _Walk({mark.size: mark for mark in marks}, key, wanted=_stated_sizes())
+        walk = _Walk(key)
         try:
-            for row in _rows(cursor):
+            walk.compare()
+            for row in reading.pages(reading.ROWS, -1):
                 walk.take(*row)
-                if walk.size % PAGE == 0:
+                if walk.size % reading.PAGE == 0:
                     progress(walk.size, size)
             walk.end(size)
-        except _Bad as bad:
+            walk.statements(walk.size)
+        except reading.Bad as bad:
+            bad = walk.earlier(bad)
             return Verdict(False, walk.size, position=bad.position, why=bad.why)
-        newest = marks[-1] if marks else None
+        cursor.execute(reading.UNPLACED)
+        unplaced = cursor.fetchone()[0]
+        newest = Checkpoint.objects.order_by("-size").first()
         return Verdict(
             True,
             size,
             waiting=size - (newest.size if newest else 0),
             checkpoint=newest.note if newest else "",
             at=newest.created_at if newest else None,
+            origin=walk.origin,
+            unplaced=unplaced,
         )
 
 
 class _Walk:
-    """Builds the tree again from the events and compares at each checkpoint."""
+    """Builds the tree again from the events; compares each leaf with its tile and the whole at each checkpoint."""
 
-    def __init__(self, marks: dict[int, Checkpoint], key: note.Verifier | None, *, wanted: set[int]) -> None:
-        self.marks, self.key = marks, key
+    def __init__(self, key: note.Verifier | None) -> None:
+        self.key = key
+        self.marks = list(Checkpoint.objects.order_by("size").values_list("size", flat=True))[::-1]  # the next is last
+        self.signed = max(self.marks, default=0)
+        self.before = 0  # the size of the checkpoint before
+        self.origin = origin.base(key.name) if key else ""
+        self.opened: set[str] = set()  # names of later epochs that an event has opened
         self.size = 0
         self.stack: list[tuple[int, bytes]] = []  # (leaves, hash) of whole subtrees, left to right
-        self.heads: dict[str, tuple[int, int]] = {}
-        self.wanted = wanted  # sizes that bundles were made over
-        self.stated: dict[int, tuple[int, int, str]] = {}  # size, names and root of the heads at these
+        self.chains = chains.Chains()
+        self.read = reading.Tiles()
         self.tile = b""
-        self.read = sealing.reader()
-        self._compare()
-        self._state()
+        self.stated: list[counted.Statement] = []  # what bundles were made over
+        self.odd: int | None = None  # the first leaf that differs from a tile which cannot be trusted either
 
-    def take(self, index: int, leaf: bytes, event: UUID, payload: Any, columns: tuple[Any, ...]) -> None:
+    def take(self, index: int, leaf: bytes, event: str, payload: Any, at: Any, *columns: Any) -> None:
+        """One leaf and its event; times are in UTC, without a zone."""
+        leaf = bytes(leaf)
         if index != self.size:
-            raise _Bad(self.size, f"leaf {self.size} is missing")
-        told = _told(index, leaf)
-        if told.get("id") != str(event):
-            raise _Bad(index, f"leaf {index} is of another event than the one it points to")
+            raise reading.Bad(self.size, f"leaf {self.size} is missing")
+        digest = hashlib.sha256(b"\x00" + leaf).digest()
+        slot = index % tree.TILE_WIDTH
+        if slot == 0:
+            self._next_tile(index)
+        if self.tile[slot * 32 : slot * 32 + 32] != digest and self.odd is None:
+            self._differs(index)
+        told = reading.told_by(index, leaf)
+        if told.get("id") != event:
+            raise reading.Bad(index, f"leaf {index} is of another event than the one it points to")
         if payload is None:
-            raise _Bad(index, f"the event of leaf {index} is gone from the log")
-        if told.get("ph") != payload_hash(bytes(payload)).hex():
-            raise _Bad(index, f"the event of leaf {index} was changed after it was sealed")
-        if not _agrees(json.loads(bytes(payload)), columns):
-            raise _Bad(index, f"the columns of the event of leaf {index} say something else than the event")
-        for one in (*told["subj"], told["act"]):
-            n, last = self.heads.get(one["k"], (0, -1))
-            if (one["n"], one["p"]) != (n + 1, last):
-                raise _Bad(index, f"leaf {index} is out of the count of whom it names: an event was left out before it")
-        if told.get("type") == Event.LOG_HEADS:
-            self._statement(index, json.loads(bytes(payload)))
-        self.heads |= {one["k"]: (one["n"], index) for one in (*told["subj"], told["act"])}
-        self._add(tree.leaf_hash(leaf))
-        self._compare()
-        self._state()
+            raise reading.Bad(index, f"the event of leaf {index} is gone from the log")
+        payload = bytes(payload)
+        if told.get("ph") != payload_hash(payload).hex():
+            raise reading.Bad(index, f"the event of leaf {index} was changed after it was sealed")
+        written = f"{at.isoformat(timespec='microseconds')}Z"
+        if (told.get("t"), told.get("type")) != (written, columns[0]) or not reading.agrees(payload, event, *columns):
+            raise reading.Bad(index, f"the columns of the event of leaf {index} say something else than the event")
+        if columns[0] == Event.LOG_EPOCH_OPENED:
+            self.opened.add(reading.new_name(payload))
+        elif columns[0] == Event.LOG_HEADS:
+            self.stated.append(counted.Statement(index, *reading.statement(index, payload)))
+        try:
+            self.chains.take(index, (*told["subj"], told["act"]))
+        except chains.Broken as broken:
+            raise reading.Bad(index, str(broken)) from None
+        self._add(digest)
 
     def end(self, size: int) -> None:
-        """Nothing is missing at the end: not against the tree, not against what was signed."""
-        signed = max(self.marks, default=0)
-        if self.size != max(size, signed):
-            raise _Bad(self.size, f"the log ends after {self.size} leaves; {max(size, signed)} were sealed or signed")
-        if self.tile and not self.read(0, self.size // tree.TILE_WIDTH) == self.tile:
-            raise _Bad(self.size - len(self.tile) // 32, "the last tile holds other hashes than the leaves give")
+        """Nothing is missing at the end: not against the tree, not against what was signed, not against the heads."""
+        most = max(size, self.signed)
+        if self.size != most:
+            raise reading.Bad(self.size, f"the log ends after {self.size} leaves; {most} were sealed or signed")
+        if self.odd is not None:
+            raise reading.Bad(self.odd, f"the tile of leaf {self.odd} holds another hash than the leaf gives")
+        slot = self.size % tree.TILE_WIDTH
+        if slot and len(self.tile) != slot * 32:
+            raise reading.Bad(self.size, "the last tile holds hashes of leaves that are not there")
+        if self.key and origin.epoch(self.key.name) > origin.epoch(self.origin):
+            raise reading.Bad(self.size, f"nothing here was signed as {self.key.name}; the last name is {self.origin}")
+        if wrong := self.chains.left(reading.heads()):
+            position = chains.first_broken(self._named(size), size, wrong)
+            if position is not None:
+                raise reading.Bad(position, str(chains.Broken(position)))
+            position = chains.odd_head(self._named(size), reading.heads, size, wrong)
+            raise reading.Bad(
+                position, f"the counter of whom leaf {position} names says something else than the leaves"
+            )
 
-        self._counters()
+    def statements(self, upto: int) -> None:
+        """What bundles were made over is what the leaves give, as far as `upto`."""
+        stated = [one for one in self.stated if one.index < upto]
+        position = counted.first_wrong(stated, self._named(upto), names=Head.objects.count()) if stated else None
+        if position is not None:
+            raise reading.Bad(position, f"leaf {position} states counts that are not those of the leaves before it")
 
-    def _state(self) -> None:
-        if self.size in self.wanted:
-            found = heads.of_counts(self.size, ((bytes.fromhex(tag), *one) for tag, one in self.heads.items()))
-            self.stated[self.size] = self.size, len(found), found.root.hex()
+    def earlier(self, bad: reading.Bad) -> reading.Bad:
+        """The first bad position where that is before this one: counts are compared at the end, which was not reached.
 
-    def _statement(self, index: int, payload: dict[str, Any]) -> None:
-        """What a bundle was made over is what the leaves give."""
+        Where nothing is wrong before it, `bad` itself.
+        """
+        broken = chains.first_broken(self._named(bad.position), bad.position)
+        if broken is not None:
+            bad = reading.Bad(broken, str(chains.Broken(broken)))
         try:
-            facts = payload["facts"]
-            told = facts["size"], facts["entries"], facts["root"]
-        except (KeyError, TypeError):
-            told = None
-        if told is None or told[0] not in self.stated or told != self.stated[told[0]]:
-            raise _Bad(index, f"leaf {index} states counts that are not those of the leaves before it")
+            self.statements(bad.position)
+        except reading.Bad as stated:
+            return stated
+        return bad
 
-    def _counters(self) -> None:
-        """The counters that the next leaves will be numbered from."""
-        counted = heads.joined((bytes.fromhex(tag), *one) for tag, one in self.heads.items())
-        if heads.entries() != counted:
-            kept = heads.by_tag(heads.entries())
-            tags = {*kept, *self.heads}
-            wrong = [self.heads.get(tag, (0, 0))[1] for tag in tags if kept.get(tag) != self.heads.get(tag)]
-            raise _Bad(min(wrong), f"the counter of whom leaf {min(wrong)} names says something else than the leaves")
+    def _named(self, upto: int) -> Callable[[], chains.Named]:
+        return lambda: reading.named(upto)
+
+    def compare(self) -> None:
+        """Where a checkpoint stands, the leaves must come to what was signed."""
+        if not self.marks or self.marks[-1] != self.size:
+            return
+        root, size = tree.of_stack(self.stack), self.marks.pop()
+        text = self._signed(Checkpoint.objects.get(pk=size))
+        if text.root != root:
+            raise reading.Bad(self._first_wrong(text), f"the leaves up to {size} are not those that were signed")
+        if self.odd is not None:
+            raise reading.Bad(self.odd, f"the tile of leaf {self.odd} holds another hash than the leaf that was signed")
+        self.before = size
 
     def _add(self, digest: bytes) -> None:
-        whole = (1, digest)
-        self.tile += digest
-        while self.stack and self.stack[-1][0] == whole[0]:
-            left = self.stack.pop()
-            whole = (2 * whole[0], tree.node_hash(left[1], whole[1]))
-        self.stack.append(whole)
-        if len(self.tile) == 32 * tree.TILE_WIDTH:
-            first = self.size + 1 - tree.TILE_WIDTH
-            if self.read(0, first // tree.TILE_WIDTH) != self.tile:
-                raise _Bad(first, f"the tile of leaf {first} holds other hashes than the leaves give")
-            self.tile = b""
+        count, stack = 1, self.stack
+        while stack and stack[-1][0] == count:
+            digest = hashlib.sha256(b"\x01" + stack.pop()[1] + digest).digest()
+            count *= 2
+        stack.append((count, digest))
         self.size += 1
+        if self.size % tree.TILE_WIDTH == 0 and self.odd is None:
+            self._close_tile()
+        if self.marks and self.marks[-1] == self.size:
+            self.compare()
 
-    def _compare(self) -> None:
-        mark = self.marks.get(self.size)
-        if mark is None:
-            return
-        root = hashlib.sha256(b"").digest() if not self.stack else self.stack[-1][1]
-        for _, left in reversed(self.stack[:-1]):
-            root = tree.node_hash(left, root)
+    def _signed(self, mark: Checkpoint) -> note.Checkpoint:
+        """What a checkpoint says, if it may be believed."""
         try:
             signed = note.Note.parse(mark.note)
             text = note.Checkpoint.parse(signed.text)
         except note.BadNote as error:
-            raise _Bad(self.size, f"the checkpoint at {self.size} cannot be read: {error}") from None
-        if self.key is None or not note.verify(signed, self.key):
-            raise _Bad(self.size, f"the checkpoint at {self.size} is not signed by the key of this log")
-        if (text.origin, text.size) != (self.key.name, self.size):
-            raise _Bad(self.size, f"the checkpoint at {self.size} speaks of another log or size")
-        if text.root != root or bytes(mark.root) != root:
-            raise _Bad(self._since(self.size), f"the leaves up to {self.size} are not those that were signed")
+            raise reading.Bad(self.size, f"the checkpoint at {self.size} cannot be read: {error}") from None
+        own = note.Verifier(text.origin, self.key.public) if self.key else None
+        if own is None or not note.verify(signed, own):
+            raise reading.Bad(self.size, f"the checkpoint at {self.size} is not signed by the key of this log")
+        later = text.origin in self.opened and origin.epoch(text.origin) > origin.epoch(self.origin)
+        if text.size != self.size or not (text.origin == self.origin or later):
+            raise reading.Bad(self.size, f"the checkpoint at {self.size} speaks of another log, epoch or size")
+        if bytes(mark.root) != text.root:
+            raise reading.Bad(self.size, f"the checkpoint at {self.size} says another root beside its note")
+        self.origin = text.origin
+        return text
 
-    def _since(self, size: int) -> int:
-        """The first position a wrong root can be about: the leaf after the checkpoint before."""
-        return max((one for one in self.marks if one < size), default=0)
+    def _next_tile(self, index: int) -> None:
+        self.tile = self.read(0, index // tree.TILE_WIDTH)
 
+    def _close_tile(self) -> None:
+        """The hash of a whole tile must stand in the tile above, and so on up."""
+        level, index = 0, self.size // tree.TILE_WIDTH - 1
+        while True:
+            above = self.read(level + 1, index // tree.TILE_WIDTH)
+            slot = index % tree.TILE_WIDTH
+            if above[slot * 32 : slot * 32 + 32] != tree.of_tile(self.read(level, index)):
+                first = max(self.before, index * tree.TILE_WIDTH ** (level + 1))
+                raise reading.Bad(first, f"the tiles over the leaves {first} to {self.size - 1} do not fit together")
+            if slot != tree.TILE_WIDTH - 1:
+                return
+            level, index = level + 1, index // tree.TILE_WIDTH
 
-def _rows(cursor: Any) -> Iterator[tuple[int, bytes, UUID, Any, tuple[Any, ...]]]:
-    after = -1
-    while True:
-        page = list(
-            Leaf.objects.filter(index__gt=after)
-            .order_by("index")
-            .values_list("index", "leaf", "event_id", "event__payload", "event__type", "event__by", "event__subjects")[
-                :PAGE
-            ]
-        )
-        for index, leaf, event, payload, *columns in page:
-            yield index, bytes(leaf), event, payload, tuple(columns)
-        if len(page) < PAGE:
-            return
-        after = page[-1][0]
+    def _differs(self, index: int) -> None:
+        """A leaf is not what its tile says: it was changed, if the tile is what was signed; else that shows later."""
+        mark = next((size for size in reversed(self.marks) if size > index), None)
+        if mark is None:
+            raise reading.Bad(index, f"leaf {index} was changed after it was sealed, or the hash of it was")
+        if self._tile_was_signed(index, self._signed_at(mark)):
+            raise reading.Bad(index, f"leaf {index} was changed after it was sealed")
+        self.odd = index
 
-
-def _stated_sizes() -> set[int]:
-    """The sizes at which the heads were stated for a bundle, as far as these events can be read."""
-    sizes = set()
-    for payload in AuditEvent.objects.filter(type=Event.LOG_HEADS).values_list("payload", flat=True).iterator():
+    def _signed_at(self, mark: int) -> note.Checkpoint | None:
         try:
-            sizes.add(json.loads(bytes(payload))["facts"]["size"])
-        except (ValueError, KeyError, TypeError):
-            continue  # its leaf will say so
-    return sizes
+            told = Checkpoint.objects.values_list("note", flat=True).get(pk=mark)
+            signed = note.Note.parse(told)
+            text = note.Checkpoint.parse(signed.text)
+        except note.BadNote:
+            return None
+        own = note.Verifier(text.origin, self.key.public) if self.key else None
+        return text if own and note.verify(signed, own) else None
 
+    def _tile_was_signed(self, index: int, text: note.Checkpoint | None) -> bool:
+        """Whether the tile that holds this leaf is proved by a checkpoint."""
+        if text is None:
+            return False
+        slot = index % tree.TILE_WIDTH
+        try:
+            proof = tree.inclusion(index, text.size, self.read)
+        except ValueError:
+            return False
+        return tree.check_inclusion(index, text.size, self.tile[slot * 32 : slot * 32 + 32], proof, text.root)
 
-def _told(index: int, leaf: bytes) -> dict[str, Any]:
-    try:
-        told: dict[str, Any] = json.loads(leaf)
-        _ = [one[part] for one in (*told["subj"], told["act"]) for part in "knp"]
-    except (ValueError, KeyError, TypeError):
-        raise _Bad(index, f"leaf {index} cannot be read") from None
-    return told
+    def _first_wrong(self, text: note.Checkpoint) -> int:
+        """The first leaf that a wrong root can be about: of the first tile that is not what was signed.
 
-
-def _agrees(payload: dict[str, Any], columns: tuple[Any, ...]) -> bool:
-    type_, by, subjects = columns
-    return bool(payload.get("type") == type_ and payload.get("by") == by and payload.get("of") == list(subjects))
+        Where the tiles say nothing that can be believed, it is the leaf after the checkpoint before.
+        """
+        for start in range(self.before, text.size, tree.TILE_WIDTH):
+            self._next_tile(start)
+            if not self._tile_was_signed(start, text):
+                return start // tree.TILE_WIDTH * tree.TILE_WIDTH if start > self.before else start
+        return self.before

@@ -113,6 +113,9 @@ SENTENCES: dict[Event, str] = {
     Event.KEY_RETIRED: "retired {key}[ of {user}]",
     Event.KINDS_PUBLISHED: "published[ {changed}] kinds of signal",
     Event.LIST_PUBLISHED: "published {list}[ version {version}][ with {entries} entries]",
+    Event.LOG_EPOCH_OPENED: (
+        "began the log anew[ as {origin}][ for {ticket}][; signed before: {before}][; still there of it: {kept}]"
+    ),
     Event.LOG_HEADS: "stated the counts[ of {entries} names][ at {size} leaves] for {export}",
     Event.LOG_VERIFIED: "checked {log}[: {verdict}][, {size} leaves][, first bad position {position}][: {why}]",
     Event.PII_REVEALED: "was shown[ {field}] of {account}[ on {case}][ ({purpose})]",

@@ -43,7 +43,7 @@ def grow(size: int, hashes: Sequence[bytes], read: Reader) -> dict[tuple[int, in
             part += b"".join(fresh[begin : start + TILE_WIDTH - held])
             changed[level, index + start // TILE_WIDTH] = part
             if len(part) == TILE_WIDTH * HASH:
-                whole.append(_of_tile(part))
+                whole.append(of_tile(part))
         level, fresh, before = level + 1, whole, before // TILE_WIDTH
     return changed
 
@@ -51,6 +51,14 @@ def grow(size: int, hashes: Sequence[bytes], read: Reader) -> dict[tuple[int, in
 def root(size: int, read: Reader) -> bytes:
     """The root over the first `size` leaves; 32 bytes."""
     return _range(0, size, read) if size else EMPTY_ROOT
+
+
+def of_stack(stack: Sequence[tuple[int, bytes]]) -> bytes:
+    """The root over whole subtrees (leaves, hash) that stand side by side, from left to right."""
+    top = stack[-1][1] if stack else EMPTY_ROOT
+    for _, left in reversed(stack[:-1]):
+        top = node_hash(left, top)
+    return top
 
 
 def inclusion(index: int, size: int, read: Reader) -> list[bytes]:
@@ -157,10 +165,10 @@ def _range(start: int, end: int, read: Reader) -> bytes:
     part = read(level, index)[offset * HASH : (offset + width) * HASH]
     if len(part) != width * HASH:
         raise ValueError(f"tile {level}/{index} lacks hashes of the leaves {start} to {end}")
-    return _of_tile(part)
+    return of_tile(part)
 
 
-def _of_tile(hashes: bytes) -> bytes:
+def of_tile(hashes: bytes) -> bytes:
     """The root over a power of two of hashes."""
     row = [hashes[at : at + HASH] for at in range(0, len(hashes), HASH)]
     while len(row) > 1:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta, timezone
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connections
+from django.db import connections, transaction
 
 from portal.audit import proving, signing
+from portal.audit.actions import record
+from portal.audit.events import Event
 from portal.audit.models import AuditEvent, Checkpoint, Leaf
 from tests.audit.test_seal import seal, write
+from tests.conftest import NOON
 
 
 def tamper(*statements: str) -> None:
@@ -48,12 +52,34 @@ def test_an_honest_log_is_sound(signer: signing.Signer, sizes: tuple[int, ...]) 
     assert verdict.waiting == 0
 
 
+def test_an_event_with_quotes_and_another_zone_is_sound(signer: signing.Signer) -> None:
+    with transaction.atomic():
+        for by in ('user:"a"', "user:\\", "user:ü\n"):
+            record(
+                Event.CASE_VIEWED,
+                by=by,
+                of='case:"1"',
+                now=NOON.astimezone(timezone(timedelta(hours=5.5))),
+                n='","v":1}',
+            )
+    grow(signer, 1)
+
+    assert verify().sound, verify().why
+
+
 TAMPERINGS = {
     "an event edited": ("UPDATE portal_auditevent SET payload = payload || ' ' WHERE id = {event}", 3),
     "an event and its hash edited": (
         "UPDATE portal_auditevent SET payload = '{{\"a\":1}}', payload_hash = sha256('x') WHERE id = {event}", 3,
     ),
     "the type of an event changed": ("UPDATE portal_auditevent SET type = 'case.claimed' WHERE id = {event}", 3),
+    "when it was written changed": (
+        "UPDATE portal_auditevent SET occurred_at = occurred_at - interval '1 day' WHERE id = {event}", 3,
+    ),
+    "when it was done changed": (
+        "UPDATE portal_auditevent SET told_at = told_at - interval '1 s' WHERE id = {event}", 3,
+    ),
+    "when it was done taken away": ("UPDATE portal_auditevent SET told_at = NULL WHERE id = {event}", 3),
     "who did it changed": ("UPDATE portal_auditevent SET by = 'user:2' WHERE id = {event}", 3),
     "whom it is about changed": ("UPDATE portal_auditevent SET subjects = ARRAY['case:2'] WHERE id = {event}", 3),
     "an event dropped": ("DELETE FROM portal_auditevent WHERE id = {event}", 3),
@@ -65,17 +91,74 @@ TAMPERINGS = {
     "the end dropped, and the tree said to be shorter": (
         "DELETE FROM portal_leaf WHERE index > 6; UPDATE portal_tree SET size = 7", 7,
     ),
-    "a leaf edited": ("UPDATE portal_leaf SET leaf = leaf || ' ' WHERE index = 3", None),
+    "a leaf edited": ("UPDATE portal_leaf SET leaf = leaf || ' ' WHERE index = 3", 3),
     "a leaf made rubbish": ("UPDATE portal_leaf SET leaf = 'x' WHERE index = 3", 3),
     "two leaves swapped": (
         "UPDATE portal_leaf SET index = 100 WHERE index = 3; UPDATE portal_leaf SET index = 3 WHERE index = 4;"
         "UPDATE portal_leaf SET index = 4 WHERE index = 100", 3,
     ),
-    "a tile edited": ("UPDATE portal_tile SET hashes = overlay(hashes placing '\\x00' from 40) WHERE level = 0", 0),
+    "a tile edited": ("UPDATE portal_tile SET hashes = overlay(hashes placing '\\x00' from 40) WHERE level = 0", 1),
     "a checkpoint edited": ("UPDATE portal_checkpoint SET note = replace(note, '10', '11') WHERE size = 10", 10),
     "a checkpoint made rubbish": ("UPDATE portal_checkpoint SET note = 'x' WHERE size = 10", 10),
     "a checkpoint moved": ("UPDATE portal_checkpoint SET size = 9 WHERE size = 10", 9),
 }  # fmt: skip
+
+
+# In a log of 600 leaves with checkpoints at 300 and 600: where is the first bad one, when more than one thing fits?
+FINER = {
+    "a leaf in the second tile": ("UPDATE portal_leaf SET leaf = leaf || ' ' WHERE index = 400", 400),
+    "a leaf and its hash in a whole tile": (
+        "UPDATE portal_leaf SET leaf = convert_to(replace(convert_from(leaf, 'UTF8'), ':1}', ':2}'), 'UTF8')"
+        " WHERE index = 310;"
+        "UPDATE portal_tile SET hashes = overlay(hashes placing sha256('\\x00'::bytea || (SELECT leaf FROM portal_leaf"
+        " WHERE index = 310)) from 54 * 32 + 1) WHERE level = 0 AND idx = 1", 300,
+    ),
+    "the hash of a leaf in the last tile": (
+        "UPDATE portal_tile SET hashes = overlay(hashes placing '\\x00' from 257) WHERE level = 0 AND idx = 2", 520,
+    ),
+    "a tile above": ("UPDATE portal_tile SET hashes = overlay(hashes placing '\\x00' from 33) WHERE level = 1", 300),
+    "a head": ("UPDATE portal_head SET n = n + 1", 599),
+    "a head of nobody": ("INSERT INTO portal_head VALUES ('\\x00112233445566778899aabbccddeeff', 1, 2)", 600),
+    "a hash too many": ("UPDATE portal_tile SET hashes = hashes || sha256('') WHERE level = 0 AND idx = 2", 600),
+    "a leaf of rubbish with its hash": (
+        "UPDATE portal_leaf SET leaf = 'x' WHERE index = 299;"
+        "UPDATE portal_tile SET hashes = overlay(hashes placing sha256('\\x0078') from 1377)"
+        " WHERE level = 0 AND idx = 1",
+        299,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FINER)
+def test_the_first_bad_place_is_the_leaf_itself(signer: signing.Signer, name: str) -> None:
+    grow(signer, 300, 300)
+    statements, position = FINER[name]
+    tamper(*statements.split(";"))
+
+    verdict = verify()
+    assert (verdict.sound, verdict.position) == (False, position), verdict.why
+
+
+def test_an_event_left_out_by_who_seals_is_found_by_the_counts(signer: signing.Signer) -> None:
+    grow(signer, 3)
+    tamper("UPDATE portal_head SET n = n + 1 WHERE n = 3")  # a sequencer that counts what it does not seal
+    grow(signer, 300)
+    tamper("UPDATE portal_leaf SET leaf = 'x' WHERE index = 200")
+
+    verdict = verify()
+    assert (verdict.position, "out of the count" in verdict.why) == (3, True)
+
+
+def test_an_event_beside_the_tree_is_counted(signer: signing.Signer) -> None:
+    grow(signer, 3)
+    tamper(
+        "INSERT INTO portal_auditevent (id, type, by, subjects, payload, payload_hash) "
+        "VALUES (gen_random_uuid(), 'case.viewed', 'user:1', ARRAY['case:1'], '{}', '\\x00')",
+    )
+
+    assert verify().unplaced == 1
+    with pytest.raises(CommandError, match="1 events have no place"):
+        call_command("verify_audit", stdout=StringIO())
 
 
 @pytest.mark.parametrize("name", TAMPERINGS)

@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from moderation.insight import actions, dropped, tasks, verifying
 from moderation.insight.models import LogCheck
-from portal.audit import proving, signing
+from portal.audit import proving, reading, signing
 from portal.audit.models import AuditEvent
 from portal.refusal import Refused
 from tests.audit.test_seal import seal, write
@@ -160,7 +160,7 @@ def test_it_shows_how_far_the_walk_is_and_stops_when_another_took_it_over(signer
     write(40)
     seal()
     signer.sign()
-    monkeypatch.setattr(proving, "PAGE", 10)
+    monkeypatch.setattr(reading, "PAGE", 10)
     monkeypatch.setattr(verifying, "EVERY", 0.01)
     check = actions.ask_check(by=vera, now=timezone.now())
     seen: list[int] = []

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from portal.audit import note, proving, witnessing
+from portal.audit import epochs, note, proving, witnessing
 from portal.audit.models import Alarm
 
 
@@ -24,6 +24,7 @@ class Command(BaseCommand):
             "--witness", type=Path, action="append", default=[], help="a file with public keys of witnesses"
         )
         parser.add_argument("--need", type=int, help="how many of them must have signed (default: all)")
+        parser.add_argument("--saved", type=Path, help="a file with a checkpoint that somebody kept, to compare")
         parser.add_argument(
             "--known-gone",
             type=int,
@@ -39,23 +40,29 @@ class Command(BaseCommand):
         verdict = proving.verify(key)
         if not verdict.sound:
             raise CommandError(f"not sound at {verdict.position}: {verdict.why}")
-        self._say_up_to_where(verdict, key)
+        self._say_up_to_where(verdict)
+        if verdict.unplaced:
+            raise CommandError(f"sound, but not whole: {verdict.unplaced} events have no place and wait for none")
         gone = Alarm.objects.filter(kind=Alarm.Kind.GONE)
         if (count := gone.count()) != options["known_gone"]:
             newest = gone.order_by("-created_at").first()
             raise CommandError(f"sound, but not whole: {count} alarms like this: {newest.told if newest else 'none'}")
+        if options["saved"]:
+            self.stdout.write(_compared(options["saved"], key))
         if witnesses:
             quorum = witnessing.quorum(witnesses, options["need"] or len(witnesses))
             if not quorum.enough:
                 raise CommandError(f"not witnessed: {quorum.told}")
             self.stdout.write(quorum.told)
 
-    def _say_up_to_where(self, verdict: proving.Verdict, key: note.Verifier) -> None:
+    def _say_up_to_where(self, verdict: proving.Verdict) -> None:
         signed = verdict.size - verdict.waiting
         if not verdict.at:
             self.stdout.write(f"sound: {verdict.size} leaves; no checkpoint was signed yet")
             return
-        self.stdout.write(f"sound up to checkpoint {signed}, signed {verdict.at:%Y-%m-%d %H:%M:%S} UTC by {key.name}")
+        self.stdout.write(
+            f"sound up to checkpoint {signed}, signed {verdict.at:%Y-%m-%d %H:%M:%S} UTC by {verdict.origin}"
+        )
         if verdict.waiting:
             self.stdout.write(f"{verdict.waiting} later leaves wait for the next checkpoint")
 
@@ -66,3 +73,13 @@ def _keys(file: Path) -> list[note.Verifier]:
         return [note.Verifier.parse(word) for word in file.read_text(encoding="utf-8").split() or [""]]
     except (OSError, ValueError) as error:
         raise CommandError(f"{file}: not a public key ({error})", returncode=2) from None
+
+
+def _compared(file: Path, key: note.Verifier) -> str:
+    """What became of a checkpoint that somebody kept."""
+    try:
+        return epochs.compare(note.Note.parse(file.read_text(encoding="utf-8")), key)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{file}: not a checkpoint ({error})", returncode=2) from None
+    except epochs.NoEpoch as lost:
+        raise CommandError(str(lost)) from None
