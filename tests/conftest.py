@@ -95,6 +95,17 @@ def real_commits(django_db_setup: None, django_db_blocker: Any) -> Iterator[None
         _empty_tables()
 
 
+@pytest.fixture
+def provers(real_commits: None, tmp_path: Any, settings: Any) -> Iterator[Any]:
+    """Who seals and signs the log of a test: `exports.make(…, pause=provers.prove)`."""
+    from tests.provers import Provers
+
+    settings.SIGNER_DIR = tmp_path / "signer"
+    both = Provers(settings.SIGNER_DIR)
+    yield both
+    both.close()
+
+
 def _empty_tables() -> None:
     from django.apps import apps
     from django.core.cache import cache

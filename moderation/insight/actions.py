@@ -38,16 +38,13 @@ LOG_VIEW = timedelta(minutes=5)  # reading the log is told once per person and s
 def request_export(
     chosen: history.LogFilter, *, formats: Sequence[str], purpose: str, by: User, now: datetime
 ) -> Export:
-    """Ask for a history; what is in it is settled now. Raises `Refused` for one too many at once."""
+    """Ask for a history; a worker makes it. Raises `Refused` for one too many at once."""
     busy = Export.objects.filter(asked_by=by, status__in=[Export.Status.QUEUED, Export.Status.RUNNING]).count()
     if busy >= AT_ONCE:
         raise Refused(f"{busy} of your exports are still being made; wait for one to end, or cancel it.")
     kept = privacy.keep(privacy.subject_of_user(by), "export.purpose", purpose, data_class=VaultValue.DataClass.STAFF)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_current_xact_id()::text::bigint")
-        horizon = cursor.fetchone()[0]
     export = Export.objects.create(
-        asked_by=by, asked_at=now, purpose=kept.pk, formats=list(formats), filter={**chosen.echo, "horizon": horizon}
+        asked_by=by, asked_at=now, purpose=kept.pk, formats=list(formats), filter=chosen.echo
     )
     audit.record(
         Event.EXPORT_REQUESTED,
@@ -79,7 +76,9 @@ def start_export(export: Export, *, now: datetime) -> UUID | None:
 
 
 @transaction.atomic
-def finish_export(export: Export, *, now: datetime, path: str, rows: int, size: int, sha256: str) -> bool:
+def finish_export(
+    export: Export, *, now: datetime, path: str, rows: int, size: int, sha256: str, checkpoint: int
+) -> bool:
     """The file stands; say whether the export was still ours, and no account in the log was erased meanwhile."""
     erasing.erasures_wait()
     if erasing.erased_since_start(export):
@@ -98,6 +97,7 @@ def finish_export(export: Export, *, now: datetime, path: str, rows: int, size: 
             rows=rows,
             bytes=size,
             sha256=sha256,
+            checkpoint=checkpoint,
         )
     return moved
 

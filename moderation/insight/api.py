@@ -38,7 +38,7 @@ SHOWN = inline_serializer(
 REQUEST = inline_serializer(
     "ExportRequest",
     {
-        "format": serializers.ListField(child=serializers.ChoiceField(choices=["jsonl", "csv"]), min_length=1),
+        "format": serializers.ListField(child=serializers.ChoiceField(choices=list(exports.FORMATS)), required=False),
         "purpose": serializers.CharField(max_length=500),
         "from": serializers.CharField(required=False),
         "to": serializers.CharField(required=False),
@@ -61,7 +61,7 @@ PROBLEM = OpenApiResponse(OpenApiTypes.OBJECT, description="A problem document (
 @api_view(["POST"])
 @api_requires(Permission.EXPORT_MAKE)
 def ask(request: Request) -> Response:
-    """Ask for the history of actions. What is in it is settled now; a worker makes it."""
+    """Ask for the history of actions; a worker makes it, as one bundle that proves itself."""
     if not isinstance(request.data, dict):
         raise Refused("The body is one JSON object.", status=400)
     user: User = request.user  # type: ignore[assignment]
@@ -110,7 +110,7 @@ def cancel(request: Request, pk: UUID) -> Response:
 @api_view(["GET"])
 @api_requires(Permission.EXPORT_MAKE)
 def fetch(request: Request, pk: UUID) -> FileResponse:
-    """The file: JSONL, CSV, or a zip of both."""
+    """The bundle: a zip with the events, their proof, and `verify.py`."""
     return custody.file_of(_own(request, pk), now=timezone.now(), road="call")
 
 

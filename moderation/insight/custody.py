@@ -28,7 +28,7 @@ def handed(export: Export) -> FileResponse:
         path.open("rb"),
         as_attachment=True,
         filename=path.name,
-        content_type=exports.FORMATS.get(path.suffix.removeprefix("."), "application/zip"),
+        content_type="application/zip",
         headers={
             "Cache-Control": "no-store",
             "Digest": f"sha-256={export.sha256}",
@@ -50,7 +50,6 @@ def shown(export: Export) -> dict[str, Any]:
     """An export as pages show it."""
     total = export.total or 0
     percent = 100 if export.status == Export.Status.DONE else min(99, 100 * export.done // total) if total else 0
-    echo = {key: value for key, value in export.filter.items() if key != "horizon"}
     return {
         "id": export.pk,
         "state": export.status,
@@ -62,7 +61,7 @@ def shown(export: Export) -> dict[str, Any]:
         "size": export.size,
         "sha256": export.sha256,
         "detail": export.detail,
-        "filter": history.in_words(history.LogFilter(echo)) or "everything you may see",
+        "filter": history.in_words(history.LogFilter(export.filter)) or "everything you may see",
         "running": export.status in (Export.Status.QUEUED, Export.Status.RUNNING),
         "file": export.status == Export.Status.DONE and bool(export.path),
         "days": settings.EXPORT_FILE_DAYS,

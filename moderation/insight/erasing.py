@@ -6,6 +6,7 @@ know of each other: see `finish_export`.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -49,9 +50,9 @@ def erase(subject: Subject, now: datetime) -> list[str]:
         audit.record(Event.EXPORT_EXPIRED, by=User.objects.service("system"), of=export, now=now, why="account_erased")
         (Path(settings.DATA_DIR) / "exports" / export.path).unlink(missing_ok=True)
     running = {str(pk) for pk in Export.objects.filter(status=Export.Status.RUNNING).values_list("pk", flat=True)}
-    for left in (Path(settings.DATA_DIR) / "exports").glob("*.part*"):  # of workers that died
+    for left in (Path(settings.DATA_DIR) / "exports").glob("*.part"):  # of workers that died
         if left.name[:36] not in running:
-            left.unlink(missing_ok=True)
+            shutil.rmtree(left, ignore_errors=True)
     asked = [one for one in Export.objects.filter(filter__has_key="account") if _asked_for(one, subject)]
     for export in asked:
         filter = export.filter | {"account": f"{subject.platform}:erased:{subject.id}"}

@@ -1,7 +1,7 @@
 """What do people and their tools read? The events of a bundle as CSV, XLSX and Parquet: copies, never the proof.
 
-The authority is `events.jsonl` with its leaves; a rendering is made from the same bytes, page by page, and stands in a
-folder whose name says what it is. It is masked as the log itself is: ids, codes and commitments, never personal values.
+The authority is `events.jsonl` with its leaves; a rendering is made from the same bytes, page by page, and its name
+says what it is. It is masked as the log itself is: ids, codes and commitments, never personal values.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
-from uuid import UUID
 
 import polars as pl
 import xlsxwriter
 
 from .cells import safe
 
-FOLDER = "not-authoritative/"
+STEM = "events.not-authoritative"
 NOTICE = "Not authoritative: made for reading from events.jsonl of the same bundle, which alone is proved by verify.py."
 SHEET_ROWS = 1_048_575  # a sheet ends at 1,048,576, and the first names the columns
 CELL = 32_767  # characters that a cell of a spreadsheet holds
@@ -34,13 +33,13 @@ COLUMNS = {
     "event": "The id of the event.",
     "type": "What happened, as noun.past: case.claimed, decision.held.",
     "actor": "Who did it: the user name today, or the id where there is none.",
-    "account": "The first account it is about, as platform:id; empty after the account was erased.",
+    "account": "The first account it is about, as platform:id; an erased one has no name.",
     "case": "The number of the first case it is about.",
     "decision": "The id of the first decision it is about.",
     "policy": "The code of the first policy it is about.",
     "outcome": "The outcome among its facts, where it is a plain code.",
     "reason_code": "The reason code among its facts, where it is a plain code.",
-    "subjects": "Everything it is about, by the names of the log: case:12 account:UUID.",
+    "subjects": "Everything it is about, by the names of the log: case:NUMBER account:UUID.",
     "facts": "What else is told of it: JSON, the exact text of the event. Typed text is a commitment, never words.",
     "payload_sha256": "SHA-256 of the bytes reeve/payload/v1, a line break and the event; the leaf holds the same.",
 }
@@ -48,8 +47,11 @@ TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 _ODD = re.compile("[\x00\u0085\u2028\u2029]")  # what a canonical text holds unescaped and a line could end at
 _CODE = re.compile(r"[a-z_]{1,32}")
-_CASE, _DECISION = re.compile(r"case:([0-9]{1,18})"), re.compile(r"decision:([0-9a-f-]{36})")
-_POLICY, _ACCOUNT = re.compile(r"policy:([A-Za-z0-9._-]+)"), re.compile(r"account:[0-9a-f-]{36}")
+_KNOWN = re.compile(
+    r"case:(?P<case>[0-9]{1,18})|decision:(?P<decision>[0-9a-f-]{36})|policy:(?P<policy>[A-Za-z0-9._-]+)"
+    r"|(?P<account>account:[0-9a-f-]{36})"
+)
+_LEAF = re.compile(rb'"ph":"([0-9a-f]{64})".*"t":"([^"]+)"')
 
 
 class Row(Protocol):
@@ -58,7 +60,7 @@ class Row(Protocol):
     @property
     def index(self) -> int: ...
     @property
-    def event_id(self) -> UUID: ...
+    def event_id(self) -> str: ...
     @property
     def leaf(self) -> bytes: ...
     @property
@@ -87,7 +89,7 @@ class Reading:
 class Csv:
     """RFC 4180 in UTF-8, every cell quoted, none that a spreadsheet would run."""
 
-    name = f"{FOLDER}events.csv"
+    name = f"{STEM}.csv"
 
     def __init__(self, reading: Reading, folder: Path) -> None:
         self.reading, self.path = reading, folder / "events.csv"
@@ -108,7 +110,7 @@ class Csv:
 class Xlsx:
     """A workbook in constant memory: what it is on the first sheet, then the events, sheet after sheet."""
 
-    name = f"{FOLDER}events.xlsx"
+    name = f"{STEM}.xlsx"
 
     def __init__(self, reading: Reading, folder: Path) -> None:
         self.reading, self.path = reading, folder / "events.xlsx"
@@ -159,7 +161,7 @@ class Xlsx:
 class Parquet:
     """Typed columns, Zstandard; the parts of each page are put together at the end, in a stream."""
 
-    name = f"{FOLDER}events.parquet"
+    name = f"{STEM}.parquet"
 
     def __init__(self, reading: Reading, folder: Path) -> None:
         self.reading, self.path = reading, folder / "events.parquet"
@@ -215,7 +217,7 @@ class Dictionary:
 _ABOUT = f"""Events of the log of Reeve: what is what.
 
 events.jsonl is the authority: the exact bytes of each event and of its leaf. verify.py checks it without us.
-Files in {FOLDER} are copies of it for reading. {NOTICE}
+{STEM}.* are copies of it for reading. {NOTICE}
 All times are UTC. A cell that a spreadsheet would run as a formula begins with a quote ('). Empty means: not told.
 Personal values are never in the log: what somebody typed is kept apart, and a commitment to it stands here.
 
@@ -238,30 +240,44 @@ def _page(rows: Sequence[Row], named: Named) -> Page:
         if row.payload is None:
             raise ValueError(f"leaf {row.index} may not be shown and cannot be rendered")
         text = row.payload.decode()
-        told.append((row, text, json.loads(text), json.loads(row.leaf)))
-    names = named({name for _, _, event, _ in told for name in (event["by"], *_first_account(event["of"]))})
-    for row, text, event, leaf in told:
-        of, facts = event["of"], event["facts"]
+        event = json.loads(text)
+        told.append((row, text, event, _firsts(event["of"])))
+    names = named({event["by"] for _, _, event, _ in told} | {of["account"] for *_, of in told if "account" in of})
+    for row, text, event, of in told:
+        digest, written = _of_leaf(row.leaf)
         page["index"].append(row.index)
-        page["when"].append(_utc(event["told"]) if "told" in event else leaf["t"])
-        page["written_at"].append(leaf["t"])
-        page["event"].append(str(row.event_id))
+        page["when"].append(_utc(event["told"]) if "told" in event else written)
+        page["written_at"].append(written)
+        page["event"].append(row.event_id)
         page["type"].append(event["type"])
         page["actor"].append(names.get(event["by"], event["by"]))
-        page["account"].append(next((names[name] for name in _first_account(of) if name in names), None))
-        for column, pattern in (("case", _CASE), ("decision", _DECISION), ("policy", _POLICY)):
-            page[column].append(next((found[1] for name in of if (found := pattern.fullmatch(name))), None))
+        page["account"].append(names.get(of.get("account", "")))
+        for column in ("case", "decision", "policy"):
+            page[column].append(of.get(column))
         for column in ("outcome", "reason_code"):
-            word = facts.get(column)
+            word = event["facts"].get(column)
             page[column].append(word if isinstance(word, str) and _CODE.fullmatch(word) else None)
-        page["subjects"].append(of)
+        page["subjects"].append(event["of"])
         page["facts"].append(_facts(text, event["id"]))
-        page["payload_sha256"].append(leaf["ph"])
+        page["payload_sha256"].append(digest)
     return page
 
 
-def _first_account(names: Iterable[str]) -> list[str]:
-    return [name for name in names if _ACCOUNT.fullmatch(name)][:1]
+def _firsts(names: Iterable[str]) -> dict[str, str]:
+    """The first of each kind that has a column of its own."""
+    found: dict[str, str] = {}
+    for name in names:
+        if (known := _KNOWN.fullmatch(name)) and (kind := known.lastgroup):
+            found.setdefault(kind, known[kind])
+    return found
+
+
+def _of_leaf(leaf: bytes) -> tuple[str, str]:
+    """The hash of the payload and the time of writing, cut out of the canonical bytes, whose keys are sorted."""
+    found = _LEAF.search(leaf)
+    if found is None:
+        raise ValueError("a leaf without the hash of its payload and its time")
+    return found[1].decode(), found[2].decode()
 
 
 def _facts(text: str, event: str) -> str:
@@ -270,6 +286,8 @@ def _facts(text: str, event: str) -> str:
 
 
 def _utc(told: str) -> str:
+    if told.endswith("+00:00") and len(told) in (25, 32):  # nearly all: without or with microseconds
+        return f"{told[:-6]}{'.000000' if len(told) == 25 else ''}Z"
     return datetime.fromisoformat(told).astimezone(UTC).strftime(TIME)
 
 

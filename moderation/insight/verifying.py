@@ -4,61 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
 from portal.audit import note, proving
 from portal.audit.models import Checkpoint, Pending, Tree
 
 from . import actions
 from .models import LogCheck
+from .pulse import Lost, Pulse
 
 log = logging.getLogger(__name__)
-
-EVERY = 1.0  # seconds between two signs of life
-
-
-class _Lost(Exception):
-    """Another worker took the check over."""
-
-
-class _Pulse(threading.Thread):
-    """Writes down how far the walk is, on a connection of its own: the walk itself reads in one snapshot."""
-
-    def __init__(self, check: LogCheck, clock: Callable[[], datetime]) -> None:
-        super().__init__(daemon=True)
-        self.check, self.clock = check, clock
-        self.done, self.total, self.lost = 0, 0, False
-        self.over = threading.Event()
-
-    def run(self) -> None:
-        mine = LogCheck.objects.filter(pk=self.check.pk, lease_token=self.check.lease_token, ended_at__isnull=True)
-        try:
-            while not self.over.wait(EVERY) and not self.lost:
-                self.lost = not mine.update(beat_at=self.clock(), done=self.done, total=self.total)
-        except Exception:
-            log.exception("the pulse of a check of the log stopped")
-        finally:
-            connection.close()
-
-    def progress(self, done: int, total: int) -> None:
-        self.done, self.total = done, total
-        if self.lost:
-            raise _Lost
-
-    def __enter__(self) -> _Pulse:
-        self.start()
-        return self
-
-    def __exit__(self, *_raised: object) -> None:
-        self.over.set()
-        self.join()
 
 
 def run(check_id: UUID | str, *, clock: Callable[[], datetime]) -> bool:
@@ -70,10 +29,11 @@ def run(check_id: UUID | str, *, clock: Callable[[], datetime]) -> bool:
     key = proving.public_key()
     if key is None:
         return actions.end_check(check, now=clock(), why="There is no public key here: set AUDIT_VKEY.")
+    mine = LogCheck.objects.filter(pk=check.pk, lease_token=check.lease_token, ended_at__isnull=True)
     try:
-        with _Pulse(check, clock) as pulse:
+        with Pulse(mine, clock) as pulse:
             verdict = proving.verify(key, progress=pulse.progress)
-    except _Lost:
+    except Lost:
         return False
     except Exception as error:  # whatever a tampered row makes it stumble over: no verdict, and never asked for ever
         log.exception("the check of the log broke off")

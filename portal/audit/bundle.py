@@ -34,10 +34,10 @@ PAGE = 5000
 MARKS = 64  # older checkpoints given with a range
 POLL = 0.2  # seconds
 WITNESSES_WITHIN = 10.0  # seconds; a bundle is made without those that do not answer
-Rights = Callable[[Sequence[UUID]], Mapping[UUID, str]]  # "payload" or "leaf" of each event; none of it: hash only
+Rights = Callable[[Sequence[str]], Mapping[str, str]]  # "payload" or "leaf" of each event id; none: hash only
 
 _ROWS = (
-    "SELECT l.index, l.event_id, l.leaf, e.payload FROM portal_leaf l"
+    "SELECT l.index, l.event_id::text, l.leaf, e.payload FROM portal_leaf l"
     " LEFT JOIN portal_auditevent e ON e.id = l.event_id WHERE l.index "
 )
 _NAMED = (
@@ -75,7 +75,7 @@ class Row:
     """One leaf of a bundle; without payload it was not asked for, or may not be seen."""
 
     index: int
-    event_id: UUID
+    event_id: str
     leaf: bytes
     payload: bytes | None
 
@@ -128,8 +128,8 @@ def write(
     key = proving.public_key()
     if key is None:
         raise Refused("There is no public key of the log here: set AUDIT_VKEY. Without it no bundle can be made.")
-    wait = _Wait(pause, within, lambda: progress(0, 0))
-    wait.until(_nothing_waits(), "The log is not being sealed: is the sequencer running?")
+    wait = Wait(pause, within, lambda: progress(0, 0))
+    until_sealed(wait)
     counts = heads.take()
     maker = _Maker(target, scope, counts.size, may_have, progress)
     before = _previous(previous, key, counts.size)
@@ -323,7 +323,7 @@ class _Maker:
         self.files_in.put("SHA256SUMS", [sums.encode()])
 
 
-class _Wait:
+class Wait:
     """Asks again and again, with a bound over all."""
 
     def __init__(self, pause: Callable[[float], None], within: float, call: Callable[[], None]) -> None:
@@ -338,6 +338,11 @@ class _Wait:
             self.pause(POLL)
             self.left -= POLL
         return found
+
+
+def until_sealed(wait: Wait) -> None:
+    """Wait until all that was written before now has its place. Raises `Refused` when that takes too long."""
+    wait.until(_nothing_waits(), "The log is not being sealed: is the sequencer running?")
 
 
 def _nothing_waits() -> Callable[[], bool]:

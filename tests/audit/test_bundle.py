@@ -10,7 +10,6 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -28,7 +27,7 @@ from tests.conftest import NOON
 ABOUT = {"asked_by": "ada", "asked_at": "2026-11-20T12:00:00+00:00", "why": "request 12", "filter": {"case": 1}}
 
 
-def everything(events: Sequence[UUID]) -> Mapping[UUID, str]:
+def everything(events: Sequence[str]) -> Mapping[str, str]:
     return dict.fromkeys(events, "payload")
 
 
@@ -108,7 +107,7 @@ def test_what_was_written_before_it_was_asked_for_is_in_it(signer: signing.Signe
 
 def test_it_gives_a_payload_a_leaf_or_a_hash_only(signer: signing.Signer) -> None:
     grow(signer, 6)
-    ids = list(AuditEvent.objects.order_by("leaf__index").values_list("pk", flat=True))
+    ids = [str(pk) for pk in AuditEvent.objects.order_by("leaf__index").values_list("pk", flat=True)]
     rights = {ids[0]: "payload", ids[1]: "leaf", ids[3]: "payload"}
 
     data = make(signer, bundle.Scope("range"), may_have=lambda _: rights)

@@ -38,7 +38,9 @@ def made(vera: Any) -> Export:
     body = b"a bundle"
     (exports.folder() / "file.zip").write_bytes(body)
     sha256 = hashlib.sha256(body).hexdigest()
-    actions.finish_export(export, now=timezone.now(), path="file.zip", rows=3, size=len(body), sha256=sha256)
+    actions.finish_export(
+        export, now=timezone.now(), path="file.zip", rows=3, size=len(body), sha256=sha256, checkpoint=9
+    )
     export.refresh_from_db()
     return export
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 from xml.etree import ElementTree
 
 import polars as pl
@@ -29,7 +29,7 @@ WRITTEN = datetime(2026, 11, 20, 12, 0, 3, 250_000, tzinfo=UTC)
 @dataclass(frozen=True)
 class Row:
     index: int
-    event_id: UUID
+    event_id: str
     leaf: bytes
     payload: bytes | None
 
@@ -46,7 +46,7 @@ def row(index: int, *, of: list[str] | None = None, told: str | None = TOLD, **f
         subjects=[],
         actor=(b"\x00" * 16, 1, -1),
     )
-    return Row(index, event_id, leaf, payload)
+    return Row(index, str(event_id), leaf, payload)
 
 
 def named(names: set[str]) -> Mapping[str, str]:
@@ -88,7 +88,7 @@ def test_it_tells_every_column_of_an_event(tmp_path):
     assert told["index"] == "41"
     assert told["when"] == "2026-11-20T12:00:00.000000Z"
     assert told["written_at"] == "2026-11-20T12:00:03.250000Z"
-    assert (told["event"], told["type"], told["actor"]) == (str(event.event_id), "case.viewed", "ada")
+    assert (told["event"], told["type"], told["actor"]) == (event.event_id, "case.viewed", "ada")
     assert (told["case"], told["policy"], told["outcome"]) == ("12", "SPM-1.2", "suspend")
     assert json.loads(told["facts"]) == {"outcome": "suspend", "n": 3}
     assert told["payload_sha256"] == payload_hash(event.payload).hex()
@@ -125,7 +125,7 @@ def test_the_facts_are_cut_out_exactly_whatever_stands_in_them(tmp_path):
     event_id = uuid4()
     inner = {"facts": {"id": str(event_id), "of": [1]}, "x": {"a": 1, "id": str(event_id), "of": []}}
     body = {"v": 1, "id": str(event_id), "type": "case.viewed", "by": "user:7", "of": ["case:1"], "facts": inner}
-    event = Row(0, event_id, row(0).leaf, canonical(body))
+    event = Row(0, str(event_id), row(0).leaf, canonical(body))
 
     [line] = csv.DictReader(io.StringIO(made("csv", [[event]], tmp_path).read_text(encoding="utf-8"), newline=""))
 
@@ -191,9 +191,9 @@ def test_names_are_asked_for_once_a_page_for_all_forms(tmp_path):
             one.add(page)
 
     assert [one.name for one in made] == [
-        "not-authoritative/events.csv",
-        "not-authoritative/events.xlsx",
-        "not-authoritative/events.parquet",
+        "events.not-authoritative.csv",
+        "events.not-authoritative.xlsx",
+        "events.not-authoritative.parquet",
         "DICTIONARY.txt",
     ]
     assert asked == [{"user:7", ACCOUNT}] * 2

@@ -32,18 +32,6 @@ def test_it_rings_for_what_is_queued_and_for_what_fell_silent(vera, monkeypatch)
     assert set(rung) == {str(queued.pk), str(silent.pk)}
 
 
-def test_it_makes_an_export_once_however_often_it_is_rung(vera, settings, tmp_path):
-    settings.DATA_DIR = tmp_path
-    export = ask(vera)
-
-    tasks.make_export(export_id=str(export.pk))
-    tasks.make_export(export_id=str(export.pk))
-
-    export.refresh_from_db()
-    assert export.status == "done"
-    assert len(list((tmp_path / "exports").iterdir())) == 1
-
-
 def test_it_counts_the_history_slice_by_slice(told):
     told(minutes=30)
     make.make_case(now=make.later(hours=-40))

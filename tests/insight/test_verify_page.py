@@ -22,7 +22,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from moderation.insight import actions, dropped, tasks, verifying
+from moderation.insight import actions, dropped, pulse, tasks, verifying
 from moderation.insight.models import LogCheck
 from portal.audit import proving, reading, signing
 from portal.audit.models import AuditEvent
@@ -161,20 +161,20 @@ def test_it_shows_how_far_the_walk_is_and_stops_when_another_took_it_over(signer
     seal()
     signer.sign()
     monkeypatch.setattr(reading, "PAGE", 10)
-    monkeypatch.setattr(verifying, "EVERY", 0.01)
+    monkeypatch.setattr(pulse, "EVERY", 0.01)
     check = actions.ask_check(by=vera, now=timezone.now())
     seen: list[int] = []
-    progress = verifying._Pulse.progress
+    progress = pulse.Pulse.progress
 
-    def watched(pulse: Any, done: int, total: int) -> None:
+    def watched(one: Any, done: int, total: int) -> None:
         seen.append(done)
-        progress(pulse, done, total)
+        progress(one, done, total)
         if done == 20:
             elsewhere(lambda: wait_for(check, done=20))
             elsewhere(lambda: LogCheck.objects.filter(pk=check.pk).update(lease_token=uuid4()))
-            assert wait(lambda: pulse.lost)
+            assert wait(lambda: one.lost)
 
-    monkeypatch.setattr(verifying._Pulse, "progress", watched)
+    monkeypatch.setattr(pulse.Pulse, "progress", watched)
 
     assert verifying.run(check.pk, clock=timezone.now) is False
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 
 import pytest
 from django.utils import timezone
@@ -14,7 +13,6 @@ from moderation.desk.search import find
 from moderation.enforcement.models import Enforcement
 from moderation.insight import actions as insight
 from moderation.insight import exports, history
-from moderation.insight.models import Export
 from portal.audit.models import AuditEvent
 from portal.privacy import erasure
 from portal.privacy.actions import keep, open_value
@@ -231,34 +229,6 @@ def test_it_shows_beforehand_what_will_go(ada, pia):
     assert erase("kara", by=pia).goes == shown.goes
 
 
-def make_export(by, **filter):
-    chosen = history.read(filter, wanted_by=by)
-    export = insight.request_export(chosen, formats=["csv", "jsonl"], purpose="for kara", by=by, now=timezone.now())
-    assert exports.make(export.pk, clock=timezone.now)
-    export.refresh_from_db()
-    return export
-
-
-def test_copies_of_the_log_that_name_it_are_deleted(ada, pia, vera):
-    tell("kara")
-    tell("milo")
-    decide("kara", by=ada)
-    whole, mine = make_export(vera), make_export(vera, account=f"main:{planted('kara')['id']}")
-    other = make_export(vera, account=f"main:{planted('milo')['id']}")
-    with zipfile.ZipFile(exports.folder() / whole.path) as bundle:
-        name = next(name for name in bundle.namelist() if name.endswith("csv"))
-        assert planted("kara")["id"].encode() in bundle.read(name)
-
-    erase("kara", by=pia)
-
-    assert [Export.objects.get(pk=one.pk).path for one in (whole, mine)] == ["", ""]
-    assert [path.name for path in exports.folder().iterdir()] == [other.path]
-    assert AuditEvent.objects.filter(type="export.expired").count() == 2
-    assert open_value(mine.purpose) is None
-    assert open_value(other.purpose) == "for kara"
-    assert planted("kara")["id"] not in json.dumps(Export.objects.get(pk=mine.pk).filter)
-
-
 def test_an_export_that_was_being_made_meanwhile_is_not_kept(ada, pia, vera):
     tell("kara")
     decide("kara", by=ada)
@@ -270,7 +240,9 @@ def test_an_export_that_was_being_made_meanwhile_is_not_kept(ada, pia, vera):
     (exports.folder() / "made.jsonl").write_text(planted("kara")["id"])
     erase("kara", by=pia)
 
-    done = insight.finish_export(export, now=timezone.now(), path="made.jsonl", rows=1, size=1, sha256="0" * 64)
+    done = insight.finish_export(
+        export, now=timezone.now(), path="made.jsonl", rows=1, size=1, sha256="0" * 64, checkpoint=1
+    )
 
     export.refresh_from_db()
     assert (done, export.status) == (False, "failed")
