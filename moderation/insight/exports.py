@@ -21,7 +21,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from portal.audit import bundle
+from portal.audit import bundle, waiting
 from portal.audit.verifier import NotSound
 from portal.people.models import User
 from portal.people.permissions import Permission
@@ -93,9 +93,8 @@ def _make(export: Export, place: Path, *, clock: Callable[[], datetime], pause: 
     mine = Export.objects.filter(pk=export.pk, status=Export.Status.RUNNING, lease_token=export.lease_token)
     path = place / "bundle.zip"
     with Pulse(mine, clock) as pulse, _private(path) as file, zipfile.ZipFile(file, "w") as target:
-        bundle.until_sealed(
-            bundle.Wait(pause, PATIENCE, lambda: pulse.progress(0, 0))
-        )  # a scope by time asks the leaves
+        # a scope by time is found by asking the leaves, so that all of them must have their place first
+        waiting.until_sealed(waiting.Wait(pause, PATIENCE, lambda: pulse.progress(0, 0)))
         written = bundle.write(
             target,
             scope=reach.scope_of(chosen, asked_by=user),
