@@ -57,6 +57,7 @@ def shown(export: Export) -> dict[str, Any]:
         "asked_at": export.asked_at,
         "done": export.done,
         "total": export.total,
+        "left": max(0, total - export.done),
         "percent": percent,
         "size": export.size,
         "sha256": export.sha256,

@@ -40,6 +40,20 @@ def served(django_db_setup: None, django_db_blocker: Any) -> Iterator[tuple[str,
             _empty_tables()
 
 
+@pytest.fixture(scope="module")
+def provers(served: tuple[str, World], tmp_path_factory: Any, django_db_blocker: Any) -> Iterator[Any]:
+    """Who seals and signs the log of that world: `exports.make(…, pause=provers.prove)`."""
+    from django.test import override_settings
+
+    from tests.provers import Provers
+
+    folder = tmp_path_factory.mktemp("signer")
+    with override_settings(SIGNER_DIR=folder), django_db_blocker.unblock():
+        both = Provers(folder)
+        yield both
+        both.close()
+
+
 @pytest.fixture
 def visit(chromium: Any, served: tuple[str, World], django_db_blocker: Any) -> Iterator[Callable[..., Any]]:
     """Open the house as somebody: `page = visit("ada")`; at the end no page had a CSP violation or a script error."""

@@ -88,7 +88,9 @@ def test_an_operator_pauses_and_resumes_without_seeing_cases(visit: Any) -> None
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
-def test_an_auditor_follows_the_log_and_takes_a_copy(visit: Any, script: bool, django_db_blocker: Any) -> None:
+def test_an_auditor_follows_the_log_and_takes_a_copy(
+    visit: Any, script: bool, provers: Any, django_db_blocker: Any
+) -> None:
     from django.utils import timezone
 
     from moderation.insight import exports
@@ -109,19 +111,19 @@ def test_an_auditor_follows_the_log_and_takes_a_copy(visit: Any, script: bool, d
     page.get_by_text("The export is being made.").wait_for()
     with django_db_blocker.unblock():
         export = Export.objects.latest("asked_at")
-        assert exports.make(export.pk, clock=timezone.now)
+        assert exports.make(export.pk, clock=timezone.now, pause=provers.prove)
     page.goto(f"/exports/{export.pk}/")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").click()
 
     with zipfile.ZipFile(download.value.path()) as bundle:
-        rows = list(csv.DictReader(io.TextIOWrapper(bundle.open("events.csv"))))
-        events = [json.loads(line) for line in bundle.read("events.jsonl").splitlines()]
+        rows = list(csv.DictReader(io.TextIOWrapper(bundle.open("events.not-authoritative.csv"))))
+        leaves = [json.loads(line) for line in bundle.read("events.jsonl").splitlines()]
     assert {row["actor"] for row in rows} == {"ada"}
-    assert [event["event"] for event in events] == [row["event"] for row in rows]
+    assert [str(leaf["i"]) for leaf in leaves if "payload" in leaf] == [row["index"] for row in rows]
 
 
-def test_an_export_shows_by_itself_that_it_is_done(visit: Any, django_db_blocker: Any) -> None:
+def test_an_export_shows_by_itself_that_it_is_done(visit: Any, provers: Any, django_db_blocker: Any) -> None:
     from django.utils import timezone
 
     from moderation.insight import actions, exports, history
@@ -137,7 +139,7 @@ def test_an_export_shows_by_itself_that_it_is_done(visit: Any, django_db_blocker
     page.get_by_text("It waits for a worker").wait_for()
 
     with django_db_blocker.unblock():
-        exports.make(export.pk, clock=timezone.now)
+        assert exports.make(export.pk, clock=timezone.now, pause=provers.prove)
 
     page.get_by_role("link", name="Download").wait_for()
 

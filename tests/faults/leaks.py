@@ -36,7 +36,8 @@ ROLES = ("reviewer", "specialist", "lead", "analyst", "auditor", "privacy", "ope
 HIDDEN, CONTENT, MINORS, STAFF, STAFF_MINORS = set("ip"), set("ct"), set("m"), set("s"), set("n")
 ON_CASES = {"case", "account", "case-annotate"}
 OF_STAFF = {"case", "case-annotate", "approvals", "reveals", "reveal-review"}
-OWN_WORDS = {"exports", "export", "export-link"}  # what an export is for is shown to who typed it, and to nobody else
+# What an export is for is shown to who typed it, also in the file, and to nobody else.
+OWN_WORDS = {"exports", "export", "export-link", "export-file", "export-taking", "api-export-file"}
 CHANGES_TOO_MUCH = {"sign-out", "people-disable", "people-grant", "people-revoke", "key-retire", "backend-pause"}
 
 
@@ -171,13 +172,17 @@ def _signals(world: World, n: int, serial: Iterator[int], now: Any) -> Iterator[
 
 
 def _work(world: World, serial: Iterator[int], now: Any) -> None:
-    """Cases in every state, with words of colleagues on them."""
+    """Cases in every state, with words of colleagues on them, and exports of all of it."""
+    from django.conf import settings
+
     from moderation.cases import actions as cases
     from moderation.decisions.models import Decision
     from moderation.enforcement.models import Enforcement
     from moderation.insight import actions as insight
     from moderation.insight import exports, history
+    from moderation.insight.models import Export
     from tests.make import BAN, make_case, make_decision
+    from tests.provers import Provers
 
     def words(letter: str, n: int) -> str:
         made = f"zq{letter}{next(serial):05d}"
@@ -215,14 +220,16 @@ def _work(world: World, serial: Iterator[int], now: Any) -> None:
     things["policies"] = [("SPM-1.2", None)]
     things["dashboards"] = [(name, None) for name in ("backlog", "flow", "ages", "rules", "waiting", "decided", "late")]
     things["exports"] = []
+    provers = Provers(Path(settings.SIGNER_DIR))
     for role in ("lead", "auditor", "privacy"):
         chosen, purpose = history.read({}, wanted_by=world.people[role]), words("s", 0)
         world.writer |= dict.fromkeys(found_in(purpose.encode()), role)
         export = insight.request_export(
             chosen, formats=list(exports.FORMATS), purpose=purpose, by=world.people[role], now=now
         )
-        assert exports.make(export.pk, clock=lambda: now)
+        assert exports.make(export.pk, clock=lambda: now, pause=provers.prove), Export.objects.get(pk=export.pk).detail
         things["exports"].append((str(export.pk), None))
+    provers.close()
     things["log"] = []
     things["reveals"] = []
     things["privacy"] = []
@@ -485,7 +492,7 @@ def play(*, pages: int, accounts: int, reveals: int, seed: int = 1) -> tuple[Tol
         override_settings(REVEALS_AN_HOUR=10**6, AXES_ENABLED=False),
         tempfile.TemporaryDirectory() as folder,
     ):
-        with override_settings(DATA_DIR=Path(folder)):
+        with override_settings(DATA_DIR=Path(folder), SIGNER_DIR=Path(folder) / "signer"):
             plant(world, accounts=accounts)
             walk = Walk(world, told, seed=seed)
             reveal_with_faults(walk, reveals)

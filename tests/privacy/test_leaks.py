@@ -59,12 +59,12 @@ def test_the_search_finds_nothing_in_what_is_masked():
     assert found_in("lu•••idden, •••, 2026-11-20".encode()) == set()
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("real_commits")
 def test_the_walk_would_notice(settings, tmp_path):
     """A handle that stands where its mask should, on the account's page and in the API's card."""
     from risk.intake.models import Account
 
-    settings.DATA_DIR = tmp_path
+    settings.DATA_DIR, settings.SIGNER_DIR = tmp_path, tmp_path / "signer"
     world, told = World(), Told()
     plant(world, accounts=1)
     Account.objects.update(handle_shown="lu_zqi00001_hidden")
