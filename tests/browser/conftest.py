@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +55,28 @@ def provers(served: tuple[str, World], tmp_path_factory: Any, django_db_blocker:
         both.close()
 
 
+PAGES: pytest.StashKey[list[Any]] = pytest.StashKey()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """A test that fails says what its pages showed: a wait that ran out alone tells nothing."""
+    report = yield
+    if report.when == "call" and report.failed:
+        for page in item.stash.get(PAGES, []):
+            with suppress(Exception):
+                report.sections.append((f"page {page.url}", page.inner_text("body")))
+    return report
+
+
 @pytest.fixture
-def visit(chromium: Any, served: tuple[str, World], django_db_blocker: Any) -> Iterator[Callable[..., Any]]:
+def visit(
+    chromium: Any, served: tuple[str, World], django_db_blocker: Any, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Any]]:
     """Open the house as somebody: `page = visit("ada")`; at the end no page had a CSP violation or a script error."""
     url, _ = served
-    contexts, pages, errors = [], [], []
+    contexts, errors = [], []
+    pages = request.node.stash[PAGES] = []
 
     def open_as(
         name: str = "",
@@ -78,7 +96,7 @@ def visit(chromium: Any, served: tuple[str, World], django_db_blocker: Any) -> I
             locale="en-GB",
         )
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)  # a machine with other work to do is no failure
         if script:
             context.add_init_script(LISTEN)
         if name:
