@@ -44,6 +44,7 @@ faults: $(VENV)/.dev ## the long fault suites
 	$(PY) -m tests.faults.kill_log --kills 100
 	$(PY) -m tests.faults.leaks --pages 10000 --accounts 60 --reveals 1000
 	$(PY) -m tests.faults.canonical --cases 1000000
+	$(PY) -m tests.faults.tamper_bundle --random 10000 --omissions 5000 --honest 1000
 
 states: $(VENV)/.runtime ## draw docs/states.md again
 	$(PY) manage.py draw_states

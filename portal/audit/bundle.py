@@ -7,6 +7,7 @@ each file: docs/bundle.md.
 
 from __future__ import annotations
 
+import bisect
 import json
 import secrets
 import time
@@ -141,7 +142,10 @@ def write(
     )  # fmt: skip
     wait.call = lambda: progress(maker.done, maker.total)
     index, mark = covered(statement.pk, wait)
-    maker.proofs(mark, index, before)
+    try:
+        maker.proofs(mark, index, before)
+    except ValueError as error:  # a tile lacks what it should hold
+        raise NotSound(str(error)) from None
     maker.close(manifest, _told(statement, index, salt, scope, counts), mark, key)
     return Written(maker.leaves, maker.payloads, maker.hidden, counts.size, mark.size, bytes(mark.root).hex(), key.name)
 
@@ -290,6 +294,7 @@ class _Maker:
     def proofs(self, mark: Checkpoint, statement: int, before: Checkpoint | None) -> None:
         """What ties the leaves to the checkpoint."""
         self.read = sealing.reader()  # the last tiles have grown since
+        _hold(mark, self.read)
         known = ((at, at + 1) for at in self.kept) if self.tags else iter([(self.start, self.end)])
         self.files_in.put("proofs/tree.bin", packing.joined(multiproof.prove(known, mark.size, self.read)))
         rows = self.singles if self.leaves <= verifier.EACH else self.singles[:1]
@@ -317,6 +322,24 @@ class _Maker:
         self.files_in.put("manifest.json", [verifier.dumped(whole).encode()])
         sums = "".join(f"{digest}  {name}\n" for name, digest in sorted(self.files_in.digests.items()))
         self.files_in.put("SHA256SUMS", [sums.encode()])
+
+
+def _hold(mark: Checkpoint, read: tree.Reader) -> None:
+    """Let the tiles give what this checkpoint says. Raises `NotSound` with the two checkpoints it is between."""
+    if tree.root(mark.size, read) == _signed_root(mark):
+        return
+    sizes = list(Checkpoint.objects.filter(size__lte=mark.size).order_by("size").values_list("size", flat=True))
+    marks = Checkpoint.objects.in_bulk(sizes, field_name="size")
+    good = bisect.bisect_left(sizes, True, key=lambda one: tree.root(one, read) != _signed_root(marks[one]))
+    start, end = sizes[good - 1] if good else 0, sizes[good]
+    raise NotSound(f"the leaves up to {end} are not those that were signed", start, end)
+
+
+def _signed_root(mark: Checkpoint) -> bytes:
+    try:
+        return note.Checkpoint.parse(note.Note.parse(mark.note).text).root
+    except note.BadNote as error:
+        raise NotSound(f"the checkpoint at {mark.size} cannot be read: {error}") from None
 
 
 def _told(event: AuditEvent, index: int, salt: bytes, scope: Scope, counts: heads.Heads) -> dict[str, Any]:

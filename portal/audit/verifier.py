@@ -26,7 +26,7 @@ from typing import IO, Any, Protocol
 FORMAT = "reeve-bundle/v1"
 PAYLOAD, HEAD, STATEMENT = b"reeve/payload/v1\n", b"reeve/head/v1\n", b"reeve/bundle/v1\n"
 EMPTY_ROOT = hashlib.sha256(b"").digest()
-EACH = 256  # up to so many rows have a proof of their own, which names the row that was changed
+EACH = 1000  # up to so many rows have a proof of their own, which names the row that was changed
 BLOCK = 4096  # hashes taken at once
 SMALL, LINE, FILES, RATIO = 16 << 20, 256 << 10, 2000, 1100  # bounds: a small file, a line, files, inflation
 MANIFEST = {
@@ -481,6 +481,7 @@ class Walk:
         self.kind, self.name = scope["kind"], scope.get("name", "")
         self.tree, self.hashes, self.size = tree, hashes, manifest["size"]
         self.chains = {tag: Chain() for tag in scope.get("tags", {}).values()}
+        self.ends: dict[str, tuple[int, int]] = {}  # how many there are of each, and the last, as the log stated
         self.start, self.stop = stated.get("start", 0), stated.get("end", manifest["size"])
         self.hidden, self.whole = stated["hidden"], stated["payloads"] == stated["leaves"]
         self.at, self.window, self.offset = self.start, b"", self.start  # of leafhashes.bin
@@ -522,19 +523,30 @@ class Walk:
     def _in_range(self, index: int, expected: int, digest: bytes) -> None:
         if index != expected:
             self._hide(expected, index)
-        while index >= self.at:
-            self._load()
-        begin = (index - self.offset) * 32
-        if self.window[begin : begin + 32] != digest:
+        self._load(index + 1)
+        if self._hash_at(index) != digest:
             raise NotSound(f"leaf {index} was changed: its hash is another", index)
+
+    def _hash_at(self, index: int) -> bytes:
+        begin = (index - self.offset) * 32
+        return self.window[begin : begin + 32]
 
     def _hide(self, start: int, end: int) -> None:
         self.hidden -= end - start
         if self.hidden < 0:
             raise NotSound(f"leaf {start} was left out", start)
 
-    def _load(self) -> None:
+    def _load(self, until: int) -> None:
         """The next leaf hashes, into the tree too; at a signed size the root must be the signed one."""
+        while self.at < until:
+            try:
+                self._window()
+            except NotSound:  # one that was not reached yet may have a proof of its own
+                at = self.offset
+                self.seen |= {at + n: self._hash_at(at + n) for n in range(len(self.window) // 32)}
+                raise
+
+    def _window(self) -> None:
         assert self.hashes is not None
         self.offset = self.at
         end = min(self.at + BLOCK, self.stop, self.marks[-1][0] if self.marks else self.stop)
@@ -571,10 +583,11 @@ class Walk:
         if self.hashes:
             if expected < self.stop:
                 self._hide(expected, self.stop)
-            while self.at < self.stop:
-                self._load()
+            self._load(self.stop)
             if self.hashes.take(1):
                 raise NotSound("leafhashes.bin is too long")
+        for tag, end in self.ends.items():
+            self.chains[tag].end(*end)
         self.tree.skip(self.tree.size)
 
     def _out_of_order(self, index: int, expected: int, lines: Iterator[Any]) -> NotSound:
@@ -620,6 +633,7 @@ class Check:
         self.extent = extent(self.manifest)  # as the log states it, once that is known
         self.at = ""  # when the statement was written
         self.proofs = {"proofs/tree.bin", "proofs/heads.json"}  # what may stand there
+        self.tied = False  # whether the statement is in the tree that was signed
 
     def run(self, witnesses: Sequence[Key], need: int) -> None:
         """Raises `NotSound` or `CannotTell`. What names a leaf comes first, so that its place is told."""
@@ -632,9 +646,7 @@ class Check:
         if not 0 <= manifest["size"] < self.size:
             raise NotSound("the checkpoint is older than the bundle")
         ends, trouble = self._in_turn(self._heads)
-        walk = self._walk()
-        for tag, (n, last) in (ends or {}).items():
-            walk.chains[tag].end(n, last)
+        walk = self._walk(ends or {})
         if trouble:
             raise trouble
         counted = {"leaves": walk.leaves, "payloads": walk.payloads, "hidden": self.extent["hidden"]}
@@ -654,16 +666,21 @@ class Check:
         except (ValueError, KeyError, TypeError, AttributeError):
             return None, NotSound("proofs/heads.json cannot be read")
 
-    def _walk(self) -> Walk:
+    def _walk(self, ends: dict[str, tuple[int, int]]) -> Walk:
         bundle, ranged = self.bundle, self.manifest["scope"]["kind"] == "range"
         others = bundle.open("proofs/tree.bin")
         hashes = bundle.open("leafhashes.bin") if ranged else None
-        walk = Walk(self.manifest, self.extent, Tree(self.size, lambda: _hash(others)), hashes)
+        walk = Walk(self.manifest, self.extent, Tree(self.size, lambda: others.take(32)), hashes)
+        walk.ends = ends
         if ranged:
             self._marks(walk)
         events = bundle.open("events.jsonl")
-        walk.go(rows(events))
-        self._each(walk)
+        try:
+            walk.go(rows(events))
+        except NotSound as bad:
+            self._each(walk, bad.until or bad.position)
+            raise
+        self._each(walk, None)
         if walk.tree.root() != self.root:
             until = walk.stop if ranged else None
             raise NotSound("the leaves are not those that were signed", walk.sound_to if ranged else None, until)
@@ -684,19 +701,28 @@ class Check:
             raise NotSound("proofs/checkpoints.json holds other checkpoints than those of the range")
         walk.marks, walk.sound_to = found[::-1], walk.start
 
-    def _each(self, walk: Walk) -> None:
-        """The proofs of single rows, which other programs can check as well."""
-        told = dict(walk.seen) if walk.leaves <= EACH else dict([min(walk.seen.items())])
-        if walk.last:
+    def _each(self, walk: Walk, below: int | None) -> None:
+        """The proofs of single rows, which other programs can check as well, up to where something else was wrong.
+
+        Where not even the statement is in the tree, all of it is another, and no single proof names a place.
+        """
+        if not self.tied:
+            return
+        every = self.extent["leaves"] <= EACH
+        told = dict(list(walk.seen.items())[: None if every else 1])
+        if walk.last and (every or below is None):
             told[walk.last[0]] = walk.last[1]
         for index, digest in sorted(told.items()):
-            self._proof(index, digest)
+            if below is None or (index < below and f"proofs/{index}.tlog-proof" in self.bundle.names):
+                self._proof(index, digest)
 
     def _proof(self, index: int, digest: bytes) -> None:
         """A file c2sp.org/tlog-proof@v1 for one leaf."""
         name = f"proofs/{index}.tlog-proof"
         self.proofs.add(name)
         head, tail = f"c2sp.org/tlog-proof@v1\nindex {index}\n", f"\n{self.note}"
+        if name not in self.bundle.names:
+            raise NotSound(f"{name} is missing: leaf {index} has no proof of its own", index)
         told = self.bundle.text(name)
         hashes = _hashes(told[len(head) : -len(tail)])
         if told != head + _lines(hashes) + tail or not included(index, self.size, digest, hashes, self.root):
@@ -708,7 +734,11 @@ class Check:
         if set(heads) != {"index", "leaf", "payload", "salt", "tags"}:
             raise NotSound("proofs/heads.json is not as it was written")
         leaf, payload = base64.b64decode(heads["leaf"]), base64.b64decode(heads["payload"])
-        self._proof(heads["index"], leaf_hash(leaf))
+        try:
+            self._proof(heads["index"], leaf_hash(leaf))
+        except NotSound as bad:
+            raise NotSound(f"the log signed no such statement about this bundle: {bad.why}") from None
+        self.tied = True
         told, said = _json(leaf), _json(payload)
         facts = said["facts"]
         if _sha256(PAYLOAD + payload).hexdigest() != told["ph"] or (told["type"], said["type"]) != ("log.heads",) * 2:
@@ -779,13 +809,6 @@ def _head(tag: bytes, told: dict[str, Any], entries: int, root: bytes) -> tuple[
     if not entries and root != EMPTY_ROOT:
         raise NotSound("proofs/heads.json does not fit what the log stated")
     return 0, -1
-
-
-def _hash(part: Part) -> bytes:
-    found = part.take(32)
-    if len(found) != 32:
-        raise NotSound("proofs/tree.bin is too short")
-    return found
 
 
 def _hashes(lines: str) -> list[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import subprocess
 import sys
 import zipfile
@@ -23,6 +24,7 @@ from portal.refusal import Refused
 from tests.audit.test_seal import seal, write
 from tests.audit.test_verify import grow, tamper
 from tests.conftest import NOON
+from tests.faults import tamper_database
 
 ABOUT = {"asked_by": "ada", "asked_at": "2026-11-20T12:00:00+00:00", "why": "request 12", "filter": {"case": 1}}
 
@@ -253,6 +255,32 @@ def test_an_event_gone_from_the_log_is_not_passed_over(signer: signing.Signer) -
         with pytest.raises(verifier.NotSound) as bad:
             make(signer, scope)
         assert bad.value.position == 2
+
+
+@pytest.mark.parametrize("scope", [bundle.Scope("range"), bundle.Scope("subject", "case:1")], ids=str)
+def test_no_bundle_is_made_of_a_log_that_was_rewritten_and_grew_to_its_signed_size(
+    signer: signing.Signer, scope: bundle.Scope
+) -> None:
+    grow(signer, 4, 6, 1)  # the statement about the bundle becomes leaf 10, which a checkpoint seems to cover
+    tamper_database.strike(tamper_database.drop_and_renumber, random.Random(1))
+
+    with pytest.raises(verifier.NotSound, match="not those that were signed") as bad:
+        make(signer, scope)
+    assert (bad.value.position, bad.value.until) == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("scope", "place"), [(bundle.Scope("range"), (0, 4)), (bundle.Scope("subject", "case:1"), (None, None))], ids=str
+)
+def test_where_the_whole_tree_is_another_no_single_leaf_is_blamed(
+    signer: signing.Signer, monkeypatch: pytest.MonkeyPatch, scope: bundle.Scope, place: tuple[int | None, int | None]
+) -> None:
+    grow(signer, 4, 6, 1)
+    tamper_database.strike(tamper_database.drop_and_renumber, random.Random(1))
+    monkeypatch.setattr(bundle, "_hold", lambda mark, read: None)  # a server that lies
+
+    verdict = check(make(signer, scope))
+    assert (verdict.code, verdict.position, verdict.until) == (1, *place)
 
 
 def test_verify_py_runs_alone(signer: signing.Signer, tmp_path: Path) -> None:

@@ -207,7 +207,8 @@ def test_a_line_without_an_end_is_bounded(made: tuple[bytes, str]) -> None:
 def test_a_missing_file_is_named(made: tuple[bytes, str]) -> None:
     data, vkey = made
     whole = files(data)
-    for name in whole:
+    proofs = {f"proofs/{index}.tlog-proof" for index in (0, 300, 600)}  # of one for each leaf
+    for name in [name for name in whole if not name.endswith(".tlog-proof") or name in proofs]:
         verdict = answer(packed({other: one for other, one in whole.items() if other != name}), vkey)
         assert name in verdict.why or name in ("README.txt", "verify.py")
 

@@ -98,6 +98,8 @@ TAMPERINGS = {
         "UPDATE portal_leaf SET index = 4 WHERE index = 100", 3,
     ),
     "a tile edited": ("UPDATE portal_tile SET hashes = overlay(hashes placing '\\x00' from 40) WHERE level = 0", 1),
+    "a tile made longer": ("UPDATE portal_tile SET hashes = hashes || sha256('x') WHERE level = 0", 10),
+    "a tile made shorter": ("UPDATE portal_tile SET hashes = substring(hashes FOR 160) WHERE level = 0", 5),
     "a checkpoint edited": ("UPDATE portal_checkpoint SET note = replace(note, '10', '11') WHERE size = 10", 10),
     "a checkpoint made rubbish": ("UPDATE portal_checkpoint SET note = 'x' WHERE size = 10", 10),
     "a checkpoint moved": ("UPDATE portal_checkpoint SET size = 9 WHERE size = 10", 9),
