@@ -142,10 +142,7 @@ def write(
     )  # fmt: skip
     wait.call = lambda: progress(maker.done, maker.total)
     index, mark = covered(statement.pk, wait)
-    try:
-        maker.proofs(mark, index, before)
-    except ValueError as error:  # a tile lacks what it should hold
-        raise NotSound(str(error)) from None
+    maker.proofs(mark, index, before)
     maker.close(manifest, _told(statement, index, salt, scope, counts), mark, key)
     return Written(maker.leaves, maker.payloads, maker.hidden, counts.size, mark.size, bytes(mark.root).hex(), key.name)
 
@@ -293,6 +290,12 @@ class _Maker:
 
     def proofs(self, mark: Checkpoint, statement: int, before: Checkpoint | None) -> None:
         """What ties the leaves to the checkpoint."""
+        try:
+            self._proofs(mark, statement, before)
+        except ValueError as error:  # a tile lacks what it should hold
+            raise NotSound(str(error)) from None
+
+    def _proofs(self, mark: Checkpoint, statement: int, before: Checkpoint | None) -> None:
         self.read = sealing.reader()  # the last tiles have grown since
         _hold(mark, self.read)
         known = ((at, at + 1) for at in self.kept) if self.tags else iter([(self.start, self.end)])
