@@ -336,6 +336,7 @@ PLATFORM_SECRET = env.str("PLATFORM_SECRET", default="")
 # Backends may only be reached at these; private addresses are normal here, so the list is exact and there is no
 # wildcard.
 ENFORCEMENT_HOSTS = env.list("ENFORCEMENT_HOSTS", default=[urlsplit(PLATFORM_URL).netloc])
+BACKENDS_DIR = env.str("BACKENDS_DIR", default="")  # descriptions beside the shipped ones; docs/backends.md
 ENFORCEMENT_LEASE_SECONDS = env.int("ENFORCEMENT_LEASE_SECONDS", default=60)
 
 # --- Language, time, logs -------------------------------------------------------------------------------------------

@@ -62,6 +62,7 @@ class Answer:
     body: str = ""
     effect_id: str = ""
     wait: int | None = None  # seconds the backend asked for
+    status: int = 0  # of HTTP, where reading back was answered with no state
     unreached: bool = False  # counts against the backend: refused, timed out, or a gateway's error
 
     @property

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NoReturn
+
+from portal import described
+from portal.described import BadDescription
+from portal.peer import AUTHS, Peer, value_at, wrong_names
 
 from .filling import wrong
 from .kinds import KINDS
 
-AUTHS = ("hmac", "bearer", "basic")
 IDEMPOTENT = ("key", "natural", "none")
 METHODS = ("POST", "PUT", "PATCH", "DELETE")
 MEANINGS = ("applied", "later", "gone", "read", "pause")
-_TOP = {"name", "platforms", "base", "secret", "auth", "idempotent", "at_once", "send", "answers", "read", "kinds"}
-_REQUEST = ("method", "path", "effect", "headers", "body")
-_SETTING = re.compile(r"[A-Z][A-Z0-9_]*")
+TOP = {
+    "name", "platforms", "base", "secret", "auth", "idempotent", "at_once", "send", "answers", "read", "check", "kinds",
+}  # fmt: skip
+NOBODY = "reeve-check-nobody"  # the account that `backends check` asks for
+REQUEST = ("method", "path", "effect", "headers", "body")
 _TOKEN = re.compile(r"[A-Za-z0-9-]+")
-
-
-class BadDescription(Exception):
-    """The description does not check out: where, and why."""
-
-    def __init__(self, file: str, line: int, reason: str) -> None:
-        super().__init__(f"{file}, line {line}: {reason}")
-        self.file, self.line, self.reason = file, line, reason
 
 
 @dataclass(frozen=True)
@@ -36,6 +32,16 @@ class Reading:
     at: str
     how: str
     wanted: Any
+
+
+@dataclass(frozen=True)
+class Case:
+    """An answer told apart from others of its status by a value in its body."""
+
+    status: int
+    at: str
+    wanted: Any
+    meaning: str
 
 
 @dataclass(frozen=True)
@@ -56,15 +62,19 @@ class Description:
 
     name: str
     platforms: tuple[str, ...]
-    base: str
-    secret: str
-    auth: str
+    peer: Peer
     idempotent: str
     at_once: int
     answers: dict[str, tuple[int | str, ...]]
+    cases: tuple[Case, ...]
     read_path: str
     read_seq: str
+    read_first: bool
+    check_account: str
+    check_answers: tuple[int, ...]
     requests: dict[str, Request]
+    file: str = ""
+    text: str = field(default="", repr=False)
 
     @cached_property
     def _meanings(self) -> dict[int, str]:
@@ -78,19 +88,22 @@ class Description:
                         found.update(dict.fromkeys(range(int(status[0]) * 100, int(status[0]) * 100 + 100), meaning))
         return found
 
-    def meaning(self, status: int) -> str:
-        """What an answer's status means: one of `MEANINGS`, or `never`."""
+    def meaning(self, status: int, told: Any = None) -> str:
+        """What an answer means: one of `MEANINGS`, or `never`. What its body tells apart stands above its status."""
+        for case in self.cases:
+            there = value_at(told, case.at)
+            if case.status == status and there == case.wanted and type(there) is type(case.wanted):
+                return case.meaning
         return self._meanings.get(status, "never")
+
+    def line(self, where: str) -> int:
+        """The line of the file where this dotted path is written."""
+        return described.line_of(self.text, where)
 
 
 def parse(text: str, *, file: str) -> Description:
     """The description in a TOML text. Raises `BadDescription`."""
-    try:
-        told = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as broken:
-        found = re.search(r"at line (\d+)", str(broken))
-        raise BadDescription(file, int(found[1]) if found else text.count("\n") + 1, str(broken)) from None
-    return _Check(text, file, told).description()
+    return _Check(text, file, described.read(text, file=file)).description()
 
 
 class _Check:
@@ -101,22 +114,28 @@ class _Check:
 
     def description(self) -> Description:
         told = self.told
-        self.only(told, _TOP, "")
-        send, read = self.table("send"), self.table("read", {})
-        self.only(send, set(_REQUEST), "send")
-        self.only(read, {"path", "seq"}, "read")
+        self.only(told, TOP, "")
+        send, read, check = self.table("send"), self.table("read", {}), self.table("check", {})
+        self.only(send, set(REQUEST), "send")
+        self.only(read, {"path", "seq", "first"}, "read")
+        self.only(check, {"account", "answers"}, "check")
+        answers, cases = self.answers()
         description = Description(
             name=self.text_at("name", told),
             platforms=self.platforms(),
-            base=self.setting("base"),
-            secret=self.setting("secret"),
-            auth=self.one_of("auth", told.get("auth"), AUTHS),
+            peer=self.peer(),
             idempotent=self.one_of("idempotent", told.get("idempotent"), IDEMPOTENT),
             at_once=self.count("at_once"),
-            answers=self.answers(),
-            read_path=self.path("read.path", read["path"]) if read else "",
+            answers=answers,
+            cases=cases,
+            read_path=self.path("read.path", read.get("path")) if read else "",
             read_seq=self.text_at("read.seq", {"read.seq": read.get("seq", "")}, empty=True),
+            read_first=self.yes_or_no("read.first", read.get("first", False)),
+            check_account=self.text_at("check.account", {"check.account": check.get("account", NOBODY)}),
+            check_answers=self.statuses("check.answers", check.get("answers", [])),
             requests={kind: self.request(kind, own, send) for kind, own in self.table("kinds").items()},
+            file=self.file,
+            text=self.text,
         )
         if not description.requests:
             self.refuse("kinds", "names no kind of action")
@@ -128,9 +147,9 @@ class _Check:
         where = f"kinds.{kind}"
         if kind not in KINDS:
             self.refuse(where, f"knows no kind {kind}; there are {', '.join(KINDS)}")
-        self.only(own, {*_REQUEST, "reads"}, where)
+        self.only(own, {*REQUEST, "reads"}, where)
         merged = send | {key: value for key, value in own.items() if key != "reads"}
-        spot = {key: f"{where if key in own else 'send'}.{key}" for key in _REQUEST}
+        spot = {key: f"{where if key in own else 'send'}.{key}" for key in REQUEST}
         headers = merged.get("headers", {})
         for name, value in headers.items():
             if not _TOKEN.fullmatch(name) or not isinstance(value, str) or not re.fullmatch(r"[ -~]*", value):
@@ -157,20 +176,36 @@ class _Check:
             self.template(f"{where}.reads", reads[hows[0]])
         return Reading(at=self.text_at("at", reads), how=hows[0], wanted=reads[hows[0]])
 
-    def answers(self) -> dict[str, tuple[int | str, ...]]:
+    def answers(self) -> tuple[dict[str, tuple[int | str, ...]], tuple[Case, ...]]:
         answers, seen = self.table("answers"), set()
         self.only(answers, set(MEANINGS), "answers")
-        for meaning, statuses in answers.items():
-            for status in statuses if isinstance(statuses, list) else [statuses]:
-                fits = isinstance(status, int) and not isinstance(status, bool) and 100 <= status <= 599
-                if not fits and not (isinstance(status, str) and re.fullmatch(r"[1-5]xx", status)):
+        found: dict[str, tuple[int | str, ...]] = {}
+        cases: list[Case] = []
+        for meaning, told in answers.items():
+            plain: list[int | str] = []
+            for status in told if isinstance(told, list) else [told]:
+                if isinstance(status, dict):
+                    cases.append(self.case(meaning, status))
+                    continue
+                if not _is_status(status) and not (isinstance(status, str) and re.fullmatch(r"[1-5]xx", status)):
                     self.refuse(f"answers.{meaning}", f"{status!r} is no status: 100 to 599, or such as 5xx")
                 if status in seen:
                     self.refuse(f"answers.{meaning}", f"{status} has a meaning already")
                 seen.add(status)
+                plain.append(status)
+            found[meaning] = tuple(plain)
         if not answers.get("applied"):
             self.refuse("answers", "says of no answer that it means applied")
-        return {meaning: tuple(statuses) for meaning, statuses in answers.items()}
+        return found, tuple(cases)
+
+    def case(self, meaning: str, told: dict[str, Any]) -> Case:
+        where = f"answers.{meaning}"
+        self.only(told, {"status", "at", "is"}, where)
+        if not _is_status(told.get("status")) or not isinstance(told.get("at"), str) or not told["at"]:
+            self.refuse(where, "an answer told apart by its body needs `status`, `at` and `is`")
+        if not isinstance(told.get("is"), str | int | bool):
+            self.refuse(where, "`is` is a text, a whole number, true or false")
+        return Case(told["status"], told["at"], told["is"], meaning)
 
     def platforms(self) -> tuple[str, ...]:
         platforms = self.told.get("platforms")
@@ -178,10 +213,21 @@ class _Check:
             self.refuse("platforms", "names the platforms it serves, or `*`")
         return tuple(platforms)
 
-    def setting(self, key: str) -> str:
-        if not _SETTING.fullmatch(str(self.told.get(key, ""))):
-            self.refuse(key, f"{key} is the name of a setting, in capitals")
-        return str(self.told[key])
+    def peer(self) -> Peer:
+        base, secret = str(self.told.get("base", "")), str(self.told.get("secret", ""))
+        if complaint := wrong_names(base, secret):
+            self.refuse(*complaint)
+        return Peer(base, secret, self.one_of("auth", self.told.get("auth"), AUTHS))
+
+    def yes_or_no(self, where: str, value: Any) -> bool:
+        if not isinstance(value, bool):
+            self.refuse(where, f"{where.rpartition('.')[2]} is true or false")
+        return bool(value)
+
+    def statuses(self, where: str, value: Any) -> tuple[int, ...]:
+        if not isinstance(value, list) or not all(_is_status(one) for one in value):
+            self.refuse(where, "a list of statuses, such as [404]")
+        return tuple(value)
 
     def count(self, key: str) -> int:
         number = self.told.get(key, 32)
@@ -236,19 +282,8 @@ class _Check:
                 self.refuse(f"{where}.{key}".lstrip("."), f"knows no {key} here; there are {', '.join(sorted(known))}")
 
     def refuse(self, where: str, reason: str) -> NoReturn:
-        raise BadDescription(self.file, line_of(self.text, where), reason)
+        raise BadDescription(self.file, described.line_of(self.text, where), reason)
 
 
-def line_of(text: str, where: str) -> int:
-    """The line of a dotted path in a TOML text, or of the nearest table above it that is written there."""
-    lines: dict[str, int] = {}
-    table = ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        if found := re.match(r"\s*\[+\s*([\w.\"' -]+?)\s*\]+", line):
-            table = found[1].replace('"', "").replace("'", "").strip()
-            lines.setdefault(table, number)
-        elif found := re.match(r"\s*([\w.\"'-]+)\s*=", line):
-            lines.setdefault(f"{table}.{found[1]}".replace('"', "").replace("'", "").lstrip("."), number)
-    while where and where not in lines:
-        where = where.rpartition(".")[0]
-    return lines.get(where, 1)
+def _is_status(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from moderation.enforcement import connector, filling, line
+from moderation.enforcement import connector, filling
 from moderation.enforcement.call import Call, Meaning
+from portal import line, peer
 from tests.conftest import NOON
 
 CALL = Call(id="k1", seq=4, platform="main", account="70001", kind="suspend", until=NOON, policy="SPM-1.2")
@@ -161,7 +162,7 @@ def test_a_value_cannot_break_a_header():
 
 
 def test_a_drip_ends_when_the_time_is_up(backend, description, monkeypatch):
-    monkeypatch.setattr(connector, "TOTAL", 0.5)
+    monkeypatch.setattr(peer, "TOTAL", 0.5)
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
     backend.answers.append([head, *[b"x", 0.1] * 40])
     begun = time.monotonic()
@@ -173,7 +174,7 @@ def test_a_drip_ends_when_the_time_is_up(backend, description, monkeypatch):
 
 
 def test_silence_ends_when_the_time_is_up(backend, description, monkeypatch):
-    monkeypatch.setattr(connector, "READ", 0.2)
+    monkeypatch.setattr(peer, "READ", 0.2)
     backend.answers.append([1.0])
 
     told = carry_out(description)
@@ -285,3 +286,40 @@ def test_a_scope_is_looked_for_in_the_list(backend, description):
     backend.answers += [said(200, b'{"state": {"restricted": ["posts"]}}')]
 
     assert carry_out(careful, lifted).why == "read back: in force"
+
+
+def test_it_looks_before_every_call_where_it_should(backend, description):
+    first = replace(description, read_first=True)
+    backend.answers += [said(200, b'{"state": {"suspended": false}}'), said(200, b'{"effect_id": "ef-1"}')]
+
+    assert carry_out(first).why == "answered 200"
+    assert [heard.split(b" ")[0] for heard in backend.heard] == [b"GET", b"POST"]
+
+
+def test_what_is_gone_or_in_force_hears_nothing_more(backend, description):
+    first = replace(description, read_first=True)
+    backend.answers += [said(404), said(200, b'{"state": {"suspended": true}}')]
+
+    assert [carry_out(first).meaning for _ in range(2)] == [Meaning.GONE, Meaning.APPLIED]
+    assert {heard.split(b" ")[0] for heard in backend.heard} == {b"GET"}
+
+
+def test_a_look_that_is_refused_says_so_and_does_not_ask_for_hours(backend, description):
+    first = replace(description, read_first=True)
+    backend.answers += [said(400, b'{"error": "not ours"}')] * 2
+
+    told = carry_out(first), carry_out(first, replace(CALL, repeat=True))
+
+    assert [one.meaning for one in told] == [Meaning.NEVER, Meaning.UNSURE]  # the second may have been done before
+    assert told[0].detail == 'reading back answered 400: {"error": "not ours"}'
+
+
+def test_address_and_secret_may_stand_in_the_environment(backend, description, settings, monkeypatch, tmp_path):
+    mine = replace(description, peer=replace(description.peer, base="MINE_URL", secret="MINE_TOKEN"))
+    (tmp_path / "token").write_text("s3\n")
+    monkeypatch.setenv("MINE_URL", settings.PLATFORM_URL)
+    monkeypatch.setenv("MINE_TOKEN_FILE", str(tmp_path / "token"))
+    backend.answers.append(said(200, b'{"effect_id": "ef-1"}'))
+
+    assert carry_out(mine).meaning == Meaning.APPLIED
+    assert b"X-Signature: t=" in backend.heard[0]

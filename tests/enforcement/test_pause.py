@@ -43,4 +43,4 @@ def test_every_described_backend_has_its_switch(system):
     actions.ship(system, NOON)
     actions.ship(system, NOON)
 
-    assert [backend.name for backend in Backend.objects.all()] == ["platform"]
+    assert [backend.name for backend in Backend.objects.all()] == ["platform", "synapse"]

@@ -1,0 +1,223 @@
+"""Is what was decided done on a real homeserver, once, and can it be taken back?"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+
+from moderation.enforcement import actions, connector
+from moderation.enforcement.call import Call
+from moderation.enforcement.models import Backend, Enforcement
+from portal.audit.models import AuditEvent
+from risk.intake.models import Account
+from tests.conftest import NOON
+from tests.enforcement.conftest import ordered  # noqa: F401 - a fixture
+
+from .homeserver import NAME, Homeserver
+
+MEASURES = {  # a measure → what lifts it, and the word of the homeserver for it
+    "suspend": ("unsuspend", "suspended"),
+    "secure": ("release", "locked"),
+    "limit_reach": ("restore_reach", "shadow_banned"),
+    "ban": ("unban", "deactivated"),
+}
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def member(homeserver: Homeserver, db: None) -> Callable[[], Account]:
+    """A user of the homeserver as our account."""
+
+    def make() -> Account:
+        user_id = homeserver.register(f"lucky{next(_numbers)}")["user_id"]
+        return Account.objects.create(platform="matrix", external_id=user_id, first_seen_at=NOON, last_seen_at=NOON)
+
+    return make
+
+
+def read_back(account: Account, kind: str) -> bool:
+    """Whether the engine sees a kind in force, by its description."""
+    description = connector.descriptions()["synapse"]
+    call = Call(id="look", seq=0, platform="matrix", account=account.external_id, kind=kind)
+    told = connector.read(description, call, clock=NOON)
+    assert isinstance(told, dict)
+    return connector.holds(description.requests[kind], call, told)
+
+
+def events_of(action: Enforcement) -> list[str]:
+    found = AuditEvent.objects.filter(subjects__contains=[action.audit_name]).order_by("id")
+    return [name.removeprefix("enforcement.") for name in found.values_list("type", flat=True)]
+
+
+def carried_out(action: Enforcement) -> Enforcement:
+    assert actions.drain(action.account_id) == 1
+    action.refresh_from_db()
+    assert action.status == "applied", action.detail
+    return action
+
+
+@pytest.mark.parametrize("kind", MEASURES)
+def test_it_applies_reads_back_and_reverses_each_measure_twice_in_a_row(homeserver, member, ordered, kind):  # noqa: F811
+    lift, word = MEASURES[kind]
+    account = member()
+    fresh = dict.fromkeys(homeserver.state(account.external_id), False)
+    assert homeserver.state(account.external_id) == fresh
+
+    for _ in range(2):
+        measure = carried_out(ordered(kind, account=account))
+        assert homeserver.state(account.external_id) == fresh | {word: True}
+        assert (read_back(account, kind), read_back(account, lift)) == (True, False)
+
+        lifted = carried_out(ordered(lift, account=account))
+        assert homeserver.state(account.external_id) == fresh
+        assert (read_back(account, kind), read_back(account, lift)) == (False, True)
+
+        for action in (measure, lifted):
+            assert events_of(action) == ["ordered", "attempted", "applied"]
+    assert [row.seq for row in Enforcement.objects.filter(account=account).order_by("seq")] == [1, 2, 3, 4]
+
+
+def test_it_goes_on_where_it_was_when_the_homeserver_is_killed(homeserver, member, ordered):  # noqa: F811
+    accounts = {kind: member() for kind in MEASURES}
+    first = {kind: carried_out(ordered(kind, account=account)) for kind, account in accounts.items()}
+
+    homeserver.kill()
+    lifts = {kind: ordered(MEASURES[kind][0], account=account) for kind, account in accounts.items()}
+    for lift in lifts.values():
+        assert actions.drain(lift.account_id, now=NOON) == 1
+        lift.refresh_from_db()
+        assert (lift.status, lift.detail) == ("retrying", "could not be reached")
+    homeserver.start()
+    Backend.objects.update(open_until=None)
+
+    for kind, account in accounts.items():  # what was applied outlived the kill
+        assert homeserver.state(account.external_id)[MEASURES[kind][1]]
+        assert actions.drain(account.pk, now=NOON + timedelta(seconds=3)) == 1
+        lifts[kind].refresh_from_db()
+        assert (lifts[kind].status, lifts[kind].attempts) == ("applied", 2)
+        assert not any(homeserver.state(account.external_id).values())
+        again = carried_out(ordered(kind, account=account))
+        assert homeserver.state(account.external_id)[MEASURES[kind][1]]
+        assert (first[kind].seq, lifts[kind].seq, again.seq) == (1, 2, 3)
+    for account, kind in zip(accounts.values(), accounts, strict=True):
+        carried_out(ordered(MEASURES[kind][0], account=account))
+        assert not any(homeserver.state(account.external_id).values())
+
+
+def test_a_call_that_dies_with_the_homeserver_is_asked_for_again(homeserver, member, ordered):  # noqa: F811
+    account = member()
+    action = ordered("ban", account=account)
+    homeserver.freeze()
+    killer = threading.Timer(1.0, homeserver.kill)
+    killer.start()
+
+    actions.drain(account.pk, now=NOON)
+
+    killer.join()
+    action.refresh_from_db()
+    assert (action.status, action.detail) == ("retrying", "broke off the call")
+    homeserver.start()
+    actions.drain(account.pk, now=NOON + timedelta(seconds=3))
+    action.refresh_from_db()
+    assert (action.status, action.attempts) == ("applied", 2)
+    assert homeserver.state(account.external_id)["deactivated"]
+
+
+def test_what_stands_already_is_not_done_again(homeserver, member, ordered):  # noqa: F811
+    account = member()
+    homeserver.ask(
+        "PUT", f"/_synapse/admin/v1/suspend/{account.external_id}", {"suspend": True}, token=homeserver.admin
+    )
+
+    action = carried_out(ordered("suspend", account=account))
+
+    assert action.detail == "read back: in force"
+
+
+@pytest.mark.parametrize("kind", [kind for pair in MEASURES.items() for kind in (pair[0], pair[1][0])])
+def test_it_never_makes_an_account_that_is_not_there(homeserver, ordered, db, kind):  # noqa: F811
+    name = f"@nobody{next(_numbers)}:{NAME}"
+    account = Account.objects.create(platform="matrix", external_id=name, first_seen_at=NOON, last_seen_at=NOON)
+    action = ordered(kind, account=account)
+
+    actions.drain(account.pk)
+
+    action.refresh_from_db()
+    assert action.status == "moot"
+    told = homeserver.ask("GET", "/_synapse/admin/v2/users?deactivated=true&limit=1000", token=homeserver.admin)
+    assert name not in {user["name"] for user in told["users"]}
+
+
+def test_an_account_of_another_homeserver_is_for_a_person_to_look_at(homeserver, ordered, db):  # noqa: F811
+    name = "@somebody:elsewhere.test"
+    account = Account.objects.create(platform="matrix", external_id=name, first_seen_at=NOON, last_seen_at=NOON)
+    action = ordered("suspend", account=account)
+
+    actions.drain(account.pk)
+
+    action.refresh_from_db()
+    assert action.status == "stopped"
+    assert "Can only look up local users" in action.detail
+
+
+def test_a_token_without_power_pauses_the_backend_and_loses_nothing(homeserver, member, ordered, settings):  # noqa: F811
+    account = member()
+    settings.SYNAPSE_TOKEN = homeserver.register(f"plain{next(_numbers)}")["access_token"]
+    action = ordered("suspend", account=account)
+
+    actions.drain(account.pk)
+
+    action.refresh_from_db()
+    assert (action.status, Backend.objects.get(pk="synapse").paused_why) == ("retrying", "reading back answered 403")
+
+
+def test_a_path_that_is_not_there_does_not_read_as_an_account_that_is_gone(homeserver):
+    description = connector.descriptions()["synapse"]
+
+    assert description.meaning(404, {"errcode": "M_NOT_FOUND", "error": "User not found"}) == "gone"
+    assert description.meaning(404, {"errcode": "M_UNRECOGNIZED", "error": "Unrecognized request"}) == "never"
+    assert description.meaning(404, None) == "never"
+
+
+def test_check_says_that_it_would_work(homeserver, capsys):
+    call_command("backends", "check", "synapse")
+
+    assert capsys.readouterr().out.splitlines() == [
+        "synapse: can be asked: it answers 400 for @reeve-check-nobody:invalid, as described",
+        "synapse: the secret is right: with another it answers differently",
+    ]
+
+
+def test_check_shows_what_each_kind_reads(homeserver, member, capsys):
+    call_command("backends", "check", "synapse", account=member().external_id)
+
+    said = capsys.readouterr().out.splitlines()
+    assert {"synapse: suspend: suspended is False", "synapse: unban: deactivated is False"} <= set(said)
+
+
+def test_check_changes_nothing(homeserver, member):
+    account = member()
+    before = homeserver.state(account.external_id)
+
+    call_command("backends", "check", "synapse", account=account.external_id)
+
+    assert homeserver.state(account.external_id) == before
+    assert not Enforcement.objects.exists()
+
+
+def test_check_names_the_line_of_a_token_that_is_not_taken(homeserver, settings, capsys):
+    settings.SYNAPSE_TOKEN = "nobody's"
+
+    with pytest.raises(SystemExit) as ended:
+        call_command("backends", "check", "synapse")
+
+    line = connector.descriptions()["synapse"].line("secret")
+    assert (ended.value.code, capsys.readouterr().err.startswith(f"synapse.toml, line {line}: it refuses us")) == (
+        1,
+        True,
+    )
