@@ -29,6 +29,7 @@ from typing import Any
 from unittest.mock import patch
 
 from .seeking import found_in
+from .tour import go_round
 
 ROLES = ("reviewer", "specialist", "lead", "analyst", "auditor", "privacy", "operator", "admin")
 # What a value is, by the letter behind "zq": identity (and every other value that is shown on request only), a person
@@ -38,7 +39,9 @@ ON_CASES = {"case", "account", "case-annotate"}
 OF_STAFF = {"case", "case-annotate", "approvals", "reveals", "reveal-review"}
 # What an export is for is shown to who typed it, also in the file, and to nobody else.
 OWN_WORDS = {"exports", "export", "export-link", "export-file", "export-taking", "api-export-file"}
-CHANGES_TOO_MUCH = {"sign-out", "people-disable", "people-grant", "people-revoke", "key-retire", "backend-pause"}
+LAST = ("case-hand-off", "api-signals", "backend-pause", "key-issue", "key-retire", "people-grant", "people-revoke",
+        "people-disable", "sign-out")  # fmt: skip
+SPARE = 24  # accounts that only the tour works on
 
 
 @dataclass
@@ -60,9 +63,11 @@ class Told:
 
     pages: Counter[str] = field(default_factory=Counter)
     statuses: Counter[int] = field(default_factory=Counter)
+    doors: dict[str, Counter[int]] = field(default_factory=dict)  # every door of the site → how it answered
     leaks: list[str] = field(default_factory=list)
     seen: Counter[str] = field(default_factory=Counter)  # values found where they may stand: the search can see
     reveals: Counter[str] = field(default_factory=Counter)
+    lost: list[str] = field(default_factory=list)  # requests of the tour that were refused
     lines: int = 0  # of the application's log
 
     def holds(self, pages: int) -> dict[str, tuple[bool, str]]:
@@ -72,6 +77,10 @@ class Told:
             "pages, answers and files searched": (
                 walked >= pages,
                 ", ".join(f"{kind} {n}" for kind, n in [*self.pages.items(), ("lines of log", self.lines)]),
+            ),
+            "every page and API route among them": (
+                not self.shut() and not self.lost,
+                f"{len(self.doors)} doors, {len(self.shut())} that never opened: {', '.join(self.shut()) or 'none'}",
             ),
             "personal values without a reveal": (not self.leaks, f"{len(self.leaks)} found"),
             "the search can see": (
@@ -87,11 +96,15 @@ class Told:
         }
         return lines
 
+    def shut(self) -> list[str]:
+        """The doors of which no answer was searched but refusals."""
+        return sorted(name for name, said in self.doors.items() if not any(n < 400 for n in said))
+
 
 # --- What is planted ------------------------------------------------------------------------------------------------
 
 
-def plant(world: World, *, accounts: int) -> None:
+def plant(world: World, *, accounts: int, spare: int = 0) -> None:
     """People of every role, accounts with values through the real intake, cases, words of colleagues, decisions."""
     from django.test import Client
     from django.utils import timezone
@@ -105,21 +118,21 @@ def plant(world: World, *, accounts: int) -> None:
     now, system = timezone.now(), User.objects.service("system")
     ship_settings(now=now)
     intake.ship(by=system, now=now)
-    for role in (*ROLES, "nobody"):
+    for role in (*ROLES, "nobody", "second"):
         user = people.create_user(f"x-{role}", by=system, now=now, password=None, languages=("en",))
-        if role in ROLES:
-            people.grant(user, role, by=system, now=now)
+        if role != "nobody":
+            people.grant(user, "reviewer" if role == "second" else role, by=system, now=now)
         user = User.objects.get(pk=user.pk)
         world.people[role] = user
         world.keys[role] = people.issue_key(user, by=system, now=now, title="leaks")[1]
         world.clients[role] = Client(raise_request_exception=False)
         world.clients[role].force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     serial = itertools.count(1)
-    signals = [one for n in range(accounts) for one in _signals(world, n, serial, now)]
+    signals = [one for n in range(accounts + spare) for one in _signals(world, n, serial, now)]
     receipt = intake.ingest(signals, by=system, now=now, door="seed")
     assert not receipt.rejected, receipt.rejected[:3]
-    world.accounts = [Account.objects.get(platform="main", external_id=f"p{n}") for n in range(accounts)]
-    _work(world, serial, now)
+    world.accounts = [Account.objects.get(platform="main", external_id=f"p{n}") for n in range(accounts + spare)]
+    _work(world, serial, now, world.accounts[:accounts])
 
 
 def _signals(world: World, n: int, serial: Iterator[int], now: Any) -> Iterator[dict[str, Any]]:
@@ -171,7 +184,7 @@ def _signals(world: World, n: int, serial: Iterator[int], now: Any) -> Iterator[
     yield signal("owner_report", data={"reason": "hacked", "text": f"it is me, {token('c')}"})
 
 
-def _work(world: World, serial: Iterator[int], now: Any) -> None:
+def _work(world: World, serial: Iterator[int], now: Any, accounts: list[Any]) -> None:
     """Cases in every state, with words of colleagues on them, and exports of all of it."""
     from django.conf import settings
 
@@ -193,7 +206,7 @@ def _work(world: World, serial: Iterator[int], now: Any) -> None:
         name: [] for name in ("cases", "decisions", "outbox", "accounts")
     }
     held = itertools.cycle(("waiting", "claimed", "proposed", "released", "minors"))
-    for n, (account, state) in enumerate(zip(world.accounts, held, strict=False)):
+    for n, (account, state) in enumerate(zip(accounts, held, strict=False)):
         by = world.people["specialist" if state == "minors" else "reviewer"]
         risk_type = "underage" if state == "minors" else "spam"
         letter = "n" if state == "minors" else "s"
@@ -247,6 +260,7 @@ class Walk:
 
         self.world, self.told, self.dice = world, told, random.Random(seed)
         self.doors, self.absent, self.filled = list(doors()), ABSENT, FILLED_IN
+        told.doors = {door.name: Counter() for door in self.doors}
 
     def address(self, door: Any) -> tuple[str, int | None]:
         """The address of a door over something that exists, where we have something of that sort."""
@@ -264,6 +278,10 @@ class Walk:
             address = address.replace(str(absent), thing)
         return address, n
 
+    def bearer(self, role: str) -> dict[str, str]:
+        """How a program of this role says who it is."""
+        return {"Authorization": f"Bearer {self.world.keys[role]}"}
+
     def ask(self, door: Any, role: str, *, method: str = "get") -> None:
         """One request, searched."""
         from django.test import Client
@@ -274,7 +292,7 @@ class Walk:
         client = self.world.clients[role]
         if door.is_api:
             client = Client(raise_request_exception=False)
-            headers["Authorization"] = f"Bearer {self.world.keys[role]}"
+            headers |= self.bearer(role)
             more = {"content_type": "application/json"} if method == "post" else {}
         elif self.dice.random() < 0.2:
             headers["HX-Request"] = "true"
@@ -299,9 +317,11 @@ class Walk:
         """Judge every value that an answer holds."""
         body = b"".join(answer.streaming_content) if answer.streaming else answer.content
         head = "\n".join(f"{key}: {value}" for key, value in answer.items()).encode()
-        kind = "file" if body[:2] == b"PK" else "json" if "json" in answer.get("Content-Type", "") else "html"
+        taken = "attachment" in answer.get("Content-Disposition", "")
+        kind = "file" if taken else "json" if "json" in answer.get("Content-Type", "") else "html"
         self.told.pages[kind] += 1
         self.told.statuses[answer.status_code] += 1
+        self.told.doors.setdefault(name, Counter())[answer.status_code] += 1
         found = found_in(body) | found_in(head)
         for token in found - may:
             if not self.allowed(name, role, n, token):
@@ -326,14 +346,13 @@ class Walk:
         return n is not None and self.world.owner.get(token) == n
 
     def walk(self, pages: int) -> None:
-        """Every door for every role once by GET and once by POST, then at random until there are enough."""
+        """Every door for every role by GET and by POST, then at random; at the end what nobody could walk on after."""
         roles = (*ROLES, "nobody")
         for door, role in itertools.product(self.doors, roles):
-            if door.name not in CHANGES_TOO_MUCH:
-                self.ask(door, role)
-                if door.name not in ("case-hand-off", "api-signals", "key-issue"):
-                    self.ask(door, role, method="post")
-        worth = [door for door in self.doors if door.name not in CHANGES_TOO_MUCH and door.requires]
+            self.ask(door, role)
+            if door.name not in LAST:
+                self.ask(door, role, method="post")
+        worth = [door for door in self.doors if door.name not in LAST and door.requires]
         rich = [
             door
             for door in worth
@@ -341,6 +360,8 @@ class Walk:
         ]
         while sum(self.told.pages.values()) < pages:
             self.ask(self.dice.choice(rich if self.dice.random() < 0.6 else worth), self.dice.choice(roles))
+        for name, role in itertools.product(LAST, roles):
+            self.ask(next(door for door in self.doors if door.name == name), role, method="post")
 
 
 def _asked_for(address: str, role: str, world: World) -> frozenset[str]:
@@ -376,7 +397,7 @@ def reveal_with_faults(walk: Walk, rounds: int) -> None:
     cases = dict(world.things["cases"])
     numbers = {n: pk for pk, n in cases.items()}
     for _ in range(rounds):
-        n = dice.randrange(len(world.accounts))
+        n = dice.choice(list(numbers))
         value = dice.choice(list(VaultValue.objects.filter(subject=world.accounts[n].pk, name__startswith="account.")))
         role, point, htmx = dice.choice(("lead", "auditor", "privacy")), dice.choice(points), dice.random() < 0.5
         form = {"value": str(value.pk), "case": numbers[n], "purpose": "check"}
@@ -493,9 +514,10 @@ def play(*, pages: int, accounts: int, reveals: int, seed: int = 1) -> tuple[Tol
         tempfile.TemporaryDirectory() as folder,
     ):
         with override_settings(DATA_DIR=Path(folder), SIGNER_DIR=Path(folder) / "signer"):
-            plant(world, accounts=accounts)
+            plant(world, accounts=accounts, spare=SPARE)
             walk = Walk(world, told, seed=seed)
             reveal_with_faults(walk, reveals)
+            go_round(walk, spare=accounts, folder=Path(folder) / "signer")
             break_pages(walk, max(5, pages // 200))
             walk.walk(pages)
             search_tables(told)
@@ -527,7 +549,7 @@ def main() -> int:
         finally:
             stage.stop()
     holds = told.holds(asked.pages)
-    for line in list(dict.fromkeys(told.leaks))[:20]:
+    for line in list(dict.fromkeys([*told.leaks, *told.lost]))[:40]:
         print(f"  {line}")
     for line, (held, figures) in holds.items():
         print(f"  {'holds' if held else 'FAILS':<6} {line:<42} {figures}")
