@@ -42,6 +42,8 @@ bench: $(VENV)/.dev ## the benchmarks, as tables
 faults: $(VENV)/.dev ## the long fault suites
 	$(PY) -m tests.faults.kill_worker $(or $(ARGS),--decisions 1000 --kills 20)
 	$(PY) -m tests.faults.kill_log --kills 100
+	$(PY) -m tests.faults.race_log --races 500
+	$(PY) -m tests.faults.steps_log --seeds 25
 	$(PY) -m tests.faults.leaks --pages 10000 --accounts 60 --reveals 1000
 	$(PY) -m tests.faults.canonical --cases 1000000
 	$(PY) -m tests.faults.tamper_bundle --random 10000 --omissions 5000 --honest 1000

@@ -17,7 +17,7 @@ def write(path: Path, content: bytes) -> None:
         os.fsync(file)
     finally:
         os.close(file)
-    fresh.rename(path)
+    os.replace(fresh, path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

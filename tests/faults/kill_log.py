@@ -58,9 +58,9 @@ def write(acknowledged: Path, name: str) -> None:
 class LogStage:
     """Servers whose commits are kept, and the processes that write, seal and sign."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool = True) -> None:
         self.folder = folder
-        self.servers: Servers = start(folder / "servers", durable=True)
+        self.servers: Servers = start(folder / "servers", durable=durable)
         self.children: dict[str, subprocess.Popen[bytes]] = {}
         os.environ.update(self.servers.environment, **new_secrets())
         os.environ.update(DATA_DIR=str(folder), LOG_LEVEL="ERROR", DJANGO_SETTINGS_MODULE="portal.settings")
