@@ -8,6 +8,7 @@ them. It is masked as the log itself is: ids, codes and commitments, never perso
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 import time
@@ -20,6 +21,7 @@ from typing import IO, Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 
 from portal.audit import bundle, waiting
 from portal.audit.verifier import NotSound
@@ -31,6 +33,8 @@ from portal.refusal import Refused
 from . import actions, history, reach, renderings
 from .models import Export
 from .pulse import Lost, Pulse
+
+log = logging.getLogger(__name__)
 
 ALWAYS = "jsonl"  # the authority
 FORMATS = (ALWAYS, *renderings.FORMS)
@@ -72,7 +76,11 @@ def make(export_id: UUID | str, *, clock: Callable[[], datetime], pause: Pause =
         return _finish(export, made, now=clock())
     except Lost:
         return False
-    except (Refused, NotSound, OSError) as error:
+    except (OperationalError, InterfaceError):
+        raise  # the database is away: it is taken over when that is back
+    except Exception as error:
+        if not isinstance(error, (Refused, NotSound, OSError)):
+            log.exception("an export broke off")  # what broke it will again: not to be taken over for ever
         actions.fail_export(export, now=clock(), why=_why(error))
         return False
     finally:
@@ -137,7 +145,9 @@ def _why(error: Exception) -> str:
         return f"The log is not what was signed: {error.why}. Verify it, and tell the operator."
     if isinstance(error, OSError):
         return f"The file could not be written: {error.strerror}."
-    return str(error)
+    if isinstance(error, Refused):
+        return str(error)
+    return f"The making broke off: {type(error).__name__}."
 
 
 def _private(path: Path) -> IO[bytes]:

@@ -25,6 +25,7 @@ from django.db import connection
 from portal.refusal import Refused
 
 from . import actions, heads, multiproof, note, packing, proving, sealing, tree, verifier
+from .canonical import payload_hash
 from .models import AuditEvent, Checkpoint, Leaf
 from .verifier import NotSound
 from .waiting import Wait, covered, until_sealed
@@ -218,6 +219,8 @@ class _Maker:
             block, place = divmod(index, tree.TILE_WIDTH)
             if self.read(0, block)[place * tree.HASH : (place + 1) * tree.HASH] != tree.leaf_hash(leaf):
                 raise NotSound(f"leaf {index} was changed: its hash is another", index)
+            if b'"ph":"%b"' % payload_hash(bytes(payload)).hex().encode() not in leaf:
+                raise NotSound(f"the event of leaf {index} was changed: its hash is another", index)
             if not (self._in_chain(index, leaf) if self.tags else right):
                 continue
             rows.append(Row(index, event, leaf, bytes(payload) if right == "payload" else None))

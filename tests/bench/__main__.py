@@ -1,5 +1,5 @@
-"""Which figures are there? `make bench` prints all tables: pages and exports by size, intake and scoring, effects,
-and what the proof of the log costs.
+"""Which figures are there? `make bench` prints all tables: pages by size, intake and scoring, effects, what the proof
+of the log costs, and exports.
 
 python -m tests.bench --sizes 10000,100000 --rounds 50
 """
@@ -20,7 +20,8 @@ def main() -> int:
     risk = [sys.executable, "-m", "tests.bench.risk"]
     effect = [sys.executable, "-m", "tests.bench.effect", "--rounds", str(asked.rounds)]
     audited = [sys.executable, "-m", "tests.bench.audited"]
-    return max(subprocess.run(words, check=False).returncode for words in (pages, risk, effect, audited))
+    exports = [sys.executable, "-m", "tests.bench.exports"]
+    return max(subprocess.run(words, check=False).returncode for words in (pages, risk, effect, audited, exports))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How fast are pages, claims, decisions and exports at 10,000, 100,000 and 1,000,000 cases, beside straight SQL?
+"""How fast are pages, claims and decisions at 10,000, 100,000 and 1,000,000 cases, beside straight SQL?
 
     python -m tests.bench.pages --sizes 10000,100000 --rounds 100
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
-import csv
 import os
 import sys
 import tempfile
@@ -34,7 +33,6 @@ UPDATE moderation_case SET status = 'claimed', version = version + 1, claimed_by
 HISTORY_SQL = """
 SELECT id, type, by, told_at, payload FROM portal_auditevent WHERE subjects @> ARRAY[%s]::varchar[]
  ORDER BY coalesce(told_at, occurred_at, occurred_at) DESC, id DESC LIMIT 50"""  # three: see WHEN_OF_FEW in history.py
-SPREAD = "SELECT id, type, by, subjects, payload FROM portal_auditevent ORDER BY coalesce(told_at, occurred_at), id"
 
 
 def prepare(size: int, urls: dict[str, str], say: Any) -> dict[str, Any]:
@@ -209,40 +207,6 @@ def writes(server: Web, told: dict[str, Any], rounds: int, connection: Any) -> t
     }
 
 
-def export(connection: Any, folder: Path) -> dict[str, float]:
-    """Rows a second of the auditor's CSV, beside COPY TO STDOUT and a cursor with a CSV writer."""
-    from django.conf import settings
-    from django.utils import timezone
-
-    from moderation.insight import actions, exports, history
-    from portal.people.models import User
-
-    settings.DATA_DIR = folder
-    vera = User.objects.get(username="bench-lead")
-    rates: dict[str, float] = {}
-    for formats in (["csv"], ["jsonl"]):
-        asked = actions.request_export(
-            history.read({}, wanted_by=vera), formats=formats, purpose="bench", by=vera, now=timezone.now()
-        )
-        begun = time.perf_counter()
-        exports.make(asked.pk, clock=timezone.now)
-        asked.refresh_from_db()
-        rates[f"export as {formats[0]}"] = asked.done / (time.perf_counter() - begun)
-    with connection.cursor() as cursor:
-        begun = time.perf_counter()
-        with (folder / "copy.csv").open("wb") as file:
-            cursor.copy_expert(f"COPY ({SPREAD}) TO STDOUT WITH (FORMAT csv)", file)
-        rates["COPY TO STDOUT"] = cursor.rowcount / (time.perf_counter() - begun)
-    with connection.chunked_cursor() as cursor, (folder / "cursor.csv").open("w", newline="") as file:
-        begun, rows, writer = time.perf_counter(), 0, csv.writer(file)
-        cursor.execute(SPREAD)
-        while page := cursor.fetchmany(5000):
-            writer.writerows(page)
-            rows += len(page)
-        rates["cursor and csv.writer"] = rows / (time.perf_counter() - begun)
-    return rates
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default="10000,100000,1000000")
@@ -276,7 +240,7 @@ def _run(sizes: list[int], asked: argparse.Namespace, folder: Path) -> int:
 
     django.setup()
     try:
-        found = {size: measure(size, urls, asked, folder) for size in sizes}
+        found = {size: measure(size, urls, asked) for size in sizes}
         ratios(found)
         if not asked.keep:
             drop(sizes, urls)
@@ -286,7 +250,7 @@ def _run(sizes: list[int], asked: argparse.Namespace, folder: Path) -> int:
     return 0
 
 
-def measure(size: int, urls: dict[str, str], asked: argparse.Namespace, folder: Path) -> dict[str, Took]:
+def measure(size: int, urls: dict[str, str], asked: argparse.Namespace) -> dict[str, Took]:
     """Everything at one size, printed as it comes."""
     from django.db import connection
 
@@ -298,8 +262,8 @@ def measure(size: int, urls: dict[str, str], asked: argparse.Namespace, folder: 
         written, rates = writes(server, told, asked.rounds, connection)
     for took in (*taken, *written):
         print(took.line())
-    for name, rate in {**rates, **export(connection, folder)}.items():
-        print(f"  {name:<52}{rate:12,.0f}" + ("" if name.endswith(("pairs/s", "twice")) else " rows/s"))
+    for name, rate in rates.items():
+        print(f"  {name:<52}{rate:12,.0f}")
     connection.close()
     return {took.name: took for took in (*taken, *written)}
 

@@ -19,7 +19,7 @@ from typing import Any
 import polars as pl
 import pytest
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.urls import reverse
 from django.utils import timezone
 
@@ -317,17 +317,27 @@ def test_it_waits_for_the_log_to_be_sealed_and_says_so_when_it_is_not(provers, v
     assert list(exports.folder().iterdir()) == []
 
 
-def test_it_is_not_made_of_a_log_that_was_changed(provers, ada, vera):
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("UPDATE portal_leaf SET leaf = leaf || ' ' WHERE index = 3", "leaf 3 was changed"),
+        ("UPDATE portal_auditevent SET payload = payload || ' ' WHERE {it}", "the event of leaf 3 was changed"),
+        ("UPDATE portal_auditevent SET payload = 'no JSON' WHERE {it}", "the event of leaf 3 was changed"),
+        ("DELETE FROM portal_auditevent WHERE {it}", "the event of leaf 3 is gone"),
+    ],
+)
+@pytest.mark.parametrize("filter", [{}, {"type": "sign_in"}], ids=["all", "by their leaves only"])
+def test_it_is_not_made_of_a_log_that_was_changed(provers, ada, vera, change, said, filter):
     decide(ada)
     provers.prove()
-    tamper("UPDATE portal_leaf SET leaf = leaf || ' ' WHERE index = 3")
-    export = ask(vera)
+    tamper(change.format(it="id = (SELECT event_id FROM portal_leaf WHERE index = 3)"))
+    export = ask(vera, **filter)
 
     assert exports.make(export.pk, clock=timezone.now, pause=provers.prove) is False
 
     export.refresh_from_db()
     assert export.status == "failed"
-    assert "leaf 3 was changed" in export.detail
+    assert said in export.detail
 
 
 def test_it_is_taken_over_from_a_worker_that_fell_silent(provers, vera):
@@ -416,6 +426,33 @@ def test_it_fails_with_a_sentence_when_the_disk_is_full(provers, vera, monkeypat
     assert exports.make(export.pk, clock=timezone.now, pause=provers.prove) is False
     export.refresh_from_db()
     assert (export.status, export.detail) == ("failed", "The file could not be written: No space left on device.")
+
+
+def test_it_fails_with_a_sentence_whatever_breaks(provers, vera, monkeypatch):
+    export = ask(vera)
+    monkeypatch.setattr(bundle, "write", lambda *_all, **_more: {}["nothing"])
+
+    assert exports.make(export.pk, clock=timezone.now, pause=provers.prove) is False
+    export.refresh_from_db()
+    assert (export.status, export.detail) == ("failed", "The making broke off: KeyError.")
+    assert not Export.objects.to_make(timezone.now() + timedelta(days=1)).exists()
+
+
+def test_it_is_taken_over_after_the_database_was_away(provers, vera, monkeypatch):
+    export = ask(vera)
+
+    def away(*_all, **_more):
+        raise OperationalError("server closed the connection")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bundle, "write", away)
+        with pytest.raises(OperationalError):
+            exports.make(export.pk, clock=timezone.now, pause=provers.prove)
+
+    export.refresh_from_db()
+    assert export.status == "running"
+    later = timezone.now() + actions.BEAT_LOST + timedelta(seconds=1)
+    assert exports.make(export.pk, clock=lambda: later, pause=provers.prove)
 
 
 def test_it_is_not_made_for_who_lost_the_right(provers, vera):
