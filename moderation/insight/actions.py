@@ -77,9 +77,13 @@ def start_export(export: Export, *, now: datetime) -> UUID | None:
 
 @transaction.atomic
 def finish_export(
-    export: Export, *, now: datetime, path: str, rows: int, size: int, sha256: str, checkpoint: int
-) -> bool:
-    """The file stands; say whether the export was still ours, and no account in the log was erased meanwhile."""
+    export: Export, *, now: datetime, path: str, rows: int, size: int, sha256: str, checkpoint: int,
+    leaves: int = 0, hidden: int = 0,
+) -> bool:  # fmt: skip
+    """The file stands; say whether the export was still ours, and no account in the log was erased meanwhile.
+
+    Of its leaves `rows` are with their event, the others by the leaf alone, and `hidden` more by their hash alone.
+    """
     erasing.erasures_wait()
     if erasing.erased_since_start(export):
         (Path(settings.DATA_DIR) / "exports" / path).unlink(missing_ok=True)
@@ -95,6 +99,8 @@ def finish_export(
             of=export,
             now=now,
             rows=rows,
+            leaves=leaves,
+            hidden=hidden,
             bytes=size,
             sha256=sha256,
             checkpoint=checkpoint,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.http import FileResponse
 
+from portal.audit.events import Event
 from portal.audit.models import WHEN, AuditEvent
 from portal.people.models import User
+from portal.refusal import Refused
 
-from . import actions, exports, history, naming
+from . import actions, exports, history, naming, reach
 from .models import Export
 
 
@@ -44,6 +47,25 @@ def of(export: Export, *, viewer: User, now: datetime) -> list[naming.Line]:
         subjects__contains=[export.audit_name], type__startswith="export."
     )
     return naming.lines(list(found.order_by("id")[:500]), viewer=viewer, now=now)
+
+
+def proof(export: Export) -> dict[str, Any]:
+    """What the file proves, and what it cannot; with the figures once it is made."""
+    try:
+        chosen = history.read(export.filter, wanted_by=export.asked_by)
+    except Refused:  # of an account that was erased
+        return {}
+    told = {"over": reach.over(chosen), "unproven": reach.unproven(chosen, asked_by=export.asked_by)}
+    done = AuditEvent.objects.filter(type=Event.EXPORT_DONE, subjects__contains=[export.audit_name]).first()
+    if done is None:
+        return told
+    facts = json.loads(bytes(done.payload))["facts"]
+    return told | {
+        "size": facts.get("checkpoint"),
+        "events": facts["rows"],
+        "leaves": facts.get("leaves", facts["rows"]) - facts["rows"],
+        "hashes": facts.get("hidden", 0),
+    }
 
 
 def shown(export: Export) -> dict[str, Any]:

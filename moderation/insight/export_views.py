@@ -112,6 +112,7 @@ def _own(request: HttpRequest, pk: UUID) -> Export:
 def _page(found: Export) -> dict[str, Any]:
     return {
         "export": custody.shown(found),
+        "proof": custody.proof(found),
         "copies": custody.of(found, viewer=found.asked_by, now=timezone.now()),
         "purpose": privacy.open_value(found.purpose),
     }

@@ -131,6 +131,8 @@ def _finish(export: Export, made: Made, *, now: datetime) -> bool:
         now=now,
         path=final.name,
         rows=made.written.payloads,
+        leaves=made.written.leaves,
+        hidden=made.written.hidden,
         size=final.stat().st_size,
         sha256=made.sha256,
         checkpoint=made.written.size,

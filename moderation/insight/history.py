@@ -161,13 +161,13 @@ def _text(given: Any, field: str) -> str:
     return given
 
 
-def in_words(chosen: LogFilter) -> str:
-    """The filter as people read it: "from 2026-11-20, actor ada"."""
+def in_words(chosen: LogFilter, *, only: Sequence[str] = FIELDS) -> str:
+    """The filter as people read it: "actor ada; from 2026-11-20"."""
 
     def say(value: Any) -> str:
         return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
-    return "; ".join(f"{name} {say(value)}" for name, value in chosen.echo.items())
+    return "; ".join(f"{name} {say(chosen.echo[name])}" for name in only if name in chosen.echo)
 
 
 def facts(chosen: LogFilter) -> dict[str, Any]:

@@ -9,26 +9,70 @@ from django.db.models.functions import Cast
 
 from portal.audit.bundle import Rights, Scope
 from portal.audit.models import WHEN, AuditEvent
-from portal.people.models import User
+from portal.people.models import LANE_PERMISSION, User
 from risk.intake.models import Account
 
-from .history import LogFilter
+from .history import LogFilter, in_words
 
 PAYLOAD, LEAF = "payload", "leaf"
 
 
+# What nobody can prove of a filter: said in the manifest, by verify.py and on the page of the export.
+TIMES = (
+    "Times: a leaf says when it was written, not when its event happened. That nothing outside these leaves, and nothing "
+    "shown without its event, happened in the times asked for is the server's word; an export without times proves it."
+)
+TIMES_OF_A_NAME = (
+    "Times: which of the leaves shown without their event are outside the times asked for is the server's word; an export "
+    "without times proves it."
+)
+LANES = (
+    "Restricted cases: what the asker may not know of is given by its hash alone, and that it is restricted is the "
+    "server's word."
+)
+LANES_OF_A_NAME = (
+    "Restricted cases: what the asker may not know of, if there is any, is numbered apart and is no part of this."
+)
+
+
 def scope_of(chosen: LogFilter, *, asked_by: User) -> Scope:
-    """What the bundle is proven to be complete over.
+    """What the bundle is proven to be complete over, with the rest of the filter as far as a leaf can tell.
 
     The narrowest name of the filter: an account, a case, a policy, a person; without a name the leaves from the first
     to the last that can fit its times, or all.
     """
+    said = unproven(chosen, asked_by=asked_by)
+    names = [("subject", name) for name in chosen.subjects] + ([("actor", chosen.by)] if chosen.by else [])
+    if names:
+        (kind, name), *also = names
+        return Scope(kind, name, asked_by.lanes, types=chosen.types, also=also, unproven=said)
+    start, end = _leaves(chosen)
+    return Scope("range", "", asked_by.lanes, start, end, types=chosen.types, unproven=said)
+
+
+def unproven(chosen: LogFilter, *, asked_by: User) -> list[str]:
+    """What of this filter no bundle can prove, for this asker, in sentences."""
+    named = bool(chosen.subjects or chosen.by)
+    said = [TIMES_OF_A_NAME if named else TIMES] if chosen.start or chosen.end else []
+    if len(asked_by.lanes) <= len(LANE_PERMISSION):
+        said.append(LANES_OF_A_NAME if named else LANES)
+    return said
+
+
+def over(chosen: LogFilter) -> str:
+    """In words, what the bundle is proven to be complete over."""
+    told = in_words(chosen, only=("account", "case", "policy", "actor")).partition("; ")[0]
     if chosen.subjects:
-        return Scope("subject", chosen.subjects[0], asked_by.lanes)
+        return f"every event that names {told}"
     if chosen.by:
-        return Scope("actor", chosen.by, asked_by.lanes)
+        return f"everything done by {told.removeprefix('actor ')}"
+    return "every leaf that the times can fit" if chosen.start or chosen.end else "the whole log"
+
+
+def _leaves(chosen: LogFilter) -> tuple[int, int | None]:
+    """The first leaf that can fit the times, by when it happened or by when it was written, and one after the last."""
     if not chosen.start and not chosen.end:
-        return Scope("range")
+        return 0, None
     events = AuditEvent.objects.annotate(when=WHEN)
     told, written = Q(), Q()
     if chosen.start:
@@ -37,8 +81,8 @@ def scope_of(chosen: LogFilter, *, asked_by: User) -> Scope:
         told, written = told & Q(when__lt=chosen.end), written & Q(occurred_at__lt=chosen.end)
     found = events.filter(told | written).aggregate(first=Min("leaf__index"), last=Max("leaf__index"))
     if found["first"] is None:
-        return Scope("range", start=0, end=0)
-    return Scope("range", start=found["first"], end=found["last"] + 1 if chosen.end else None)
+        return 0, 0
+    return found["first"], found["last"] + 1 if chosen.end else None
 
 
 def rights_of(chosen: LogFilter, *, asked_by: User) -> Rights:

@@ -54,6 +54,8 @@ class Scope:
     """What a bundle is complete over: leaves [start, end) (`range`), or all that name a `subject` or an `actor`.
 
     `name` is the name in the log (`account:UUID`, `user:7`); `lanes` are those the asker may know of; no `end`: all.
+    What of these leaves is asked for: those of `types`, if any are told, and of all `also`, each a kind with a name.
+    `unproven` are sentences for the manifest: what else was asked for, that no leaf can show.
     """
 
     kind: str
@@ -61,11 +63,24 @@ class Scope:
     lanes: Sequence[str] = (sealing.GENERAL,)
     start: int = 0
     end: int | None = None
+    types: Sequence[str] = ()
+    also: Sequence[tuple[str, str]] = ()
+    unproven: Sequence[str] = ()
 
     def tags(self) -> dict[str, str]:
         """The tag of the name by lane, hex."""
-        told = f"by:{self.name}" if self.kind == "actor" else self.name
-        return {} if self.kind == "range" else {lane: sealing.tag(told, lane).hex() for lane in self.lanes}
+        return {} if self.kind == "range" else self._tags(self.kind, self.name)
+
+    def told(self) -> dict[str, Any]:
+        """As it stands in the manifest, but for the leaves of a range."""
+        told: dict[str, Any] = {"kind": self.kind, "unproven": list(self.unproven)}
+        told |= {"name": self.name, "tags": self.tags()} if self.name else {}
+        told |= {"types": list(self.types)} if self.types else {}
+        return told | ({"also": {name: self._tags(kind, name) for kind, name in self.also}} if self.also else {})
+
+    def _tags(self, kind: str, name: str) -> dict[str, str]:
+        told = f"by:{name}" if kind == "actor" else name
+        return {lane: sealing.tag(told, lane).hex() for lane in self.lanes}
 
 
 @dataclass(frozen=True)
@@ -272,9 +287,7 @@ class _Maker:
 
     def manifest(self, about: Mapping[str, Any], key: note.Verifier, before: Checkpoint | None) -> dict[str, Any]:
         """All that is known before the log has stated it."""
-        scope: dict[str, Any] = {"kind": self.scope.kind}
-        scope |= {"name": self.scope.name, "tags": self.scope.tags()} if self.tags else {}
-        scope |= {} if self.tags else {"start": self.start, "end": self.end}
+        scope = self.scope.told() | ({} if self.tags else {"start": self.start, "end": self.end})
         return {
             "v": 1,
             "format": verifier.FORMAT,
