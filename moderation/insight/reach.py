@@ -19,12 +19,13 @@ PAYLOAD, LEAF = "payload", "leaf"
 
 # What nobody can prove of a filter: said in the manifest, by verify.py and on the page of the export.
 TIMES = (
-    "Times: a leaf says when it was written, not when its event happened. That nothing outside these leaves, and nothing "
-    "shown without its event, happened in the times asked for is the server's word; an export without times proves it."
+    "Times: a leaf says when it was written, not when its event happened. That nothing outside these leaves, and "
+    "nothing shown without its event, happened in the times asked for is the server's word; an export without times "
+    "proves it."
 )
 TIMES_OF_A_NAME = (
-    "Times: which of the leaves shown without their event are outside the times asked for is the server's word; an export "
-    "without times proves it."
+    "Times: which of the leaves shown without their event are outside the times asked for is the server's word; an "
+    "export without times proves it."
 )
 LANES = (
     "Restricted cases: what the asker may not know of is given by its hash alone, and that it is restricted is the "
