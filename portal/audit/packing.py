@@ -32,8 +32,8 @@ holds every leaf that names it up to the size the manifest says; a bundle of a r
 values are not in the log: an event carries a commitment to them, and is proven with or without the value.
 
 What is not proven: that what was written was true; what somebody did not write at all; the last second before an event
-is sealed; which withheld events would have matched the filter; and, against somebody who holds the key of the log,
-anything but what a saved checkpoint or a witness vouches for.
+is sealed; what of the filter a leaf does not show (scope.unproven in the manifest says it); and, against somebody who
+holds the key of the log, anything but what a saved checkpoint or a witness vouches for.
 """
 
 

@@ -415,9 +415,9 @@ def extent(manifest: dict[str, Any]) -> dict[str, int]:
     return {**ends, **{name: counts[name] for name in ("hidden", "leaves", "payloads")}}
 
 
-def plain(text: object) -> str:
+def plain(text: object, upto: int = 200) -> str:
     """A text of the bundle, fit for a terminal."""
-    return "".join(char if char.isprintable() else "�" for char in str(text))[:200]
+    return "".join(char if char.isprintable() else "�" for char in str(text))[:upto]
 
 
 # --- The events -------------------------------------------------------------------------------------------------------
@@ -473,12 +473,31 @@ def _guess(line: bytes, after: int) -> int:
     return int(found[1]) if found else after + 1
 
 
+class Fits:
+    """Which leaves are asked for, as far as a leaf can tell: by its kind, and by the tags of every other name."""
+
+    def __init__(self, scope: dict[str, Any]) -> None:
+        try:
+            self.types = frozenset(scope["types"]) if "types" in scope else None
+            self.also = [frozenset(tags.values()) for tags in scope.get("also", {}).values()]
+        except (AttributeError, TypeError):
+            raise NotSound("the manifest does not say which leaves were asked for") from None
+
+    def __call__(self, told: dict[str, Any]) -> bool:
+        if self.types is not None and told["type"] not in self.types:
+            return False
+        if not self.also:
+            return True
+        carried = {one["k"] for one in (*told["subj"], told["act"])}
+        return all(tags & carried for tags in self.also)
+
+
 class Walk:
     """Goes through events.jsonl once: every leaf, every payload, the counts, and what the tree comes to."""
 
     def __init__(self, manifest: dict[str, Any], stated: dict[str, int], tree: Tree, hashes: Part | None) -> None:
         scope = manifest["scope"]
-        self.kind, self.name = scope["kind"], scope.get("name", "")
+        self.kind, self.name, self.fits = scope["kind"], scope.get("name", ""), Fits(scope)
         self.tree, self.hashes, self.size = tree, hashes, manifest["size"]
         self.chains = {tag: Chain() for tag in scope.get("tags", {}).values()}
         self.ends: dict[str, tuple[int, int]] = {}  # how many there are of each, and the last, as the log stated
@@ -487,7 +506,7 @@ class Walk:
         self.at, self.window, self.offset = self.start, b"", self.start  # of leafhashes.bin
         self.marks: list[tuple[int, bytes]] = []  # signed sizes and roots within the range, falling
         self.sound_to = 0
-        self.leaves = self.payloads = 0
+        self.leaves = self.payloads = self.withheld = 0  # withheld: of those asked for, as far as a leaf can tell
         self.seen: dict[int, bytes] = {}  # the hashes of the first rows
         self.first: int | None = None
         self.last: tuple[int, bytes] | None = None
@@ -509,6 +528,8 @@ class Walk:
                     self._payload(index, told, payload)
                 elif self.whole:
                     raise NotSound(f"the event of leaf {index} was taken out", index)
+                else:
+                    self.withheld += self.fits(told)
             except (ValueError, KeyError, TypeError, RecursionError):
                 raise NotSound(f"leaf {index} or its event cannot be read", index) from None
             except NotSound as bad:
@@ -577,6 +598,8 @@ class Walk:
             raise NotSound(f"leaf {index} says something else of its event than the event itself", index)
         if self.name and self.name not in (said["of"] if self.kind == "subject" else (said["by"],)):
             raise NotSound(f"the event of leaf {index} does not name {plain(self.name)}", index)
+        if not self.fits(told):
+            raise NotSound(f"leaf {index} is not of what was asked for", index)
         self.payloads += 1
 
     def _end(self, expected: int) -> None:
@@ -632,6 +655,7 @@ class Check:
         self.heads: dict[str, Any] = {}
         self.extent = extent(self.manifest)  # as the log states it, once that is known
         self.at = ""  # when the statement was written
+        self.withheld = 0
         self.proofs = {"proofs/tree.bin", "proofs/heads.json"}  # what may stand there
         self.tied = False  # whether the statement is in the tree that was signed
 
@@ -649,6 +673,7 @@ class Check:
         walk = self._walk(ends or {})
         if trouble:
             raise trouble
+        self.withheld = walk.withheld
         counted = {"leaves": walk.leaves, "payloads": walk.payloads, "hidden": self.extent["hidden"]}
         if walk.hidden or manifest["counts"] != counted or extent(manifest) != self.extent:
             raise NotSound("the manifest or the log counts other events than there are")
@@ -855,10 +880,14 @@ def _asked(check: Check) -> list[str]:
 
 def _proven(check: Check, given: bool, need: int) -> list[str]:
     told, counts = check.manifest, check.manifest["counts"]
-    withheld = counts["leaves"] - counts["payloads"]
+    bare = counts["leaves"] - counts["payloads"]
     lines = [
-        f"{counts['payloads']} events are here and unchanged; {withheld} more are shown by their leaf only"
+        f"{counts['payloads']} events are here and unchanged; {bare} more are shown by their leaf only"
         f"{', and ' + str(counts['hidden']) + ' by their hash only' if counts['hidden'] else ''}.",
+        f"Of the leaves shown, {check.withheld} can be of what was asked for and come without their event."
+        if check.withheld
+        else "Every leaf shown that can be of what was asked for comes with its event.",
+        *(plain(f"Not proven: {one}", 400) for one in told["scope"].get("unproven", ())),
         f"Complete up to leaf {told['size']}, as the log itself stated at {plain(check.at)}; nothing was left out.",
         f"Checkpoint: {check.size} leaves of {check.key.name}" + (f", with {need} witnesses." if need else "."),
     ]
