@@ -70,6 +70,31 @@ def grant(*, using: str, **_sent: Any) -> None:
                     cursor.execute(f"GRANT {right} ON {granted} TO {name(other)}")
 
 
+def let_the_owner_migrate(*, using: str, **_sent: Any) -> None:
+    """Before migrations: what they change in rows needs no event (see `portal.guards.logged`).
+
+    It counts for who owns the tables, on this connection, until `hold_the_guards()`.
+    """
+    with connections[using].cursor() as cursor:
+        cursor.execute("SET reeve.unlogged = 'migrate'")
+
+
+def hold_the_guards(*, using: str, **_sent: Any) -> None:
+    """After migrations: the guards hold again, and nobody can ask them to look away.
+
+    django-pgtrigger gives each trigger a door: whoever sets `pgtrigger.ignore` passes it. The role of the application
+    may set it too, so here the function behind that door says no, always.
+    """
+    with connections[using].cursor() as cursor:
+        cursor.execute("RESET reeve.unlogged")
+        if "portal_auditevent" not in connections[using].introspection.table_names(cursor):
+            return
+        cursor.execute(
+            "CREATE OR REPLACE FUNCTION public._pgtrigger_should_ignore(trigger_name NAME) RETURNS BOOLEAN "
+            "LANGUAGE sql IMMUTABLE AS 'SELECT false'"
+        )
+
+
 def _there(cursor: Any, role: str) -> bool:
     cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
     return cursor.fetchone() is not None

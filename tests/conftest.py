@@ -148,9 +148,8 @@ def person(request: pytest.FixtureRequest) -> Callable[..., Any]:
         user = actions.create_user(username, by=system, now=NOON, password=None, languages=("en",))
         for role in roles:
             actions.grant(user, role, by=system, now=NOON)
-        for key, value in settings.items():
-            setattr(user, key, value)
-        user.save()
+        if settings:
+            actions.change_profile(user, by=user, now=NOON, **settings)
         return User.objects.get(pk=user.pk)
 
     return make

@@ -35,7 +35,8 @@ def ship(*, by: User, now: datetime) -> int:
             for position, rule in enumerate(shipped["routing"], start=1)
         ]  # fmt: skip
         RoutingRule.objects.bulk_create(rules)
-        entries.append((Event.QUEUE_PUBLISHED, "routing:1", [], {"rules": len(rules)}))
+        first, *others = (rule.audit_name for rule in rules)
+        entries.append((Event.QUEUE_PUBLISHED, first, others, {"rules": len(rules)}))
     audit.record_many(entries, by=by, now=now)
     return len(entries)
 

@@ -9,7 +9,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
-from portal.guards import moves_by_its_table, never_changes
+from portal.guards import logged, moves_by_its_table, never_changes
 from portal.people.models import User
 from portal.people.permissions import Permission
 from risk.intake.models import Account
@@ -37,6 +37,7 @@ class QueueQuerySet(models.QuerySet["Queue"]):
         return self.worked_by(user)
 
 
+@logged("queue", key="slug")
 class Queue(models.Model):
     """A line of cases of one sort: who works it, how soon, for how long one may hold a case."""
 
@@ -84,6 +85,7 @@ class Queue(models.Model):
         )
 
 
+@logged("routing", key="position")
 class RoutingRule(models.Model):
     """One line of the routing: the first whose condition holds says which queue."""
 
@@ -103,7 +105,12 @@ class RoutingRule(models.Model):
     def __str__(self) -> str:
         return f"{self.position}: {self.when}"
 
+    @property
+    def audit_name(self) -> str:
+        return f"routing:{self.position}"
 
+
+@logged("workflow", key="risk_type")
 class Workflow(models.Model):
     """How cases of one risk type are worked: outcomes, who must agree, what to look at, what to ask, how to wait."""
 
@@ -162,6 +169,7 @@ class CaseQuerySet(models.QuerySet["Case"]):
         return self.filter(status=Case.Status.CLAIMED, claimed_until__lt=before)
 
 
+@logged("case")
 @moves_by_its_table
 class Case(models.Model):
     """One account that needs a person, in one lane. One is open per account and lane; further signals join it."""
@@ -285,6 +293,7 @@ class Case(models.Model):
         return f"case:{self.pk}"
 
 
+@logged("case", key="case_id")
 class Skip(models.Model):
     """Somebody passed a case on: it does not come back to them the same day."""
 
@@ -324,6 +333,7 @@ class Draft(models.Model):
         return f"draft of {self.user_id} on {self.case_id}"
 
 
+@logged("case", key="case_id")
 class Note(models.Model):
     """A remark for colleagues on a case; the text stands in the vault."""
 
@@ -340,6 +350,7 @@ class Note(models.Model):
         return f"note {self.pk}"
 
 
+@logged("evidence")
 @never_changes
 class Evidence(models.Model):
     """What lay on the table when a decision was made: canonical JSON with commitments, never values; immutable."""

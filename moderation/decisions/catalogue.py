@@ -45,7 +45,10 @@ def ship(*, by: User, now: datetime) -> int:
         now=now,
     )
     codes = set(ReasonCode.objects.values_list("code", flat=True))
-    ReasonCode.objects.bulk_create(code for code in _reason_codes() if code.code not in codes)
+    added = [code for code in _reason_codes() if code.code not in codes]
+    ReasonCode.objects.bulk_create(added)
+    if added:
+        audit.record(Event.REASONS_PUBLISHED, by=by, of=added[0], also=added[1:], now=now, codes=len(added))
     return len(fresh)
 
 

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from uuid_utils.compat import uuid7
 
 from moderation.cases.models import Case, Evidence, Queue
-from portal.guards import keeps, moves_by_its_table, never_changes
+from portal.guards import keeps, logged, moves_by_its_table, never_changes
 from portal.people.models import User
 from risk.intake.models import Account
 
@@ -32,6 +32,7 @@ class Outcome(models.TextChoices):
     VERIFY_AGE = "verify_age", "Ask for age"
 
 
+@logged("policy", key="code")
 class Policy(models.Model):
     """One version of a policy; one version of each is in force."""
 
@@ -83,6 +84,7 @@ class Acknowledgement(models.Model):
         return f"{self.user_id} read {self.policy_id}"
 
 
+@logged("reason", key="code")
 class ReasonCode(models.Model):
     """Why, in one key press: the reason codes of a workflow (`any` for all)."""
 
@@ -105,6 +107,10 @@ class ReasonCode(models.Model):
     def __str__(self) -> str:
         return self.code
 
+    @property
+    def audit_name(self) -> str:
+        return f"reason:{self.code}"
+
 
 class DecisionQuerySet(models.QuerySet["Decision"]):
     def move(self, decision: Decision, to: str, **fields: Any) -> bool:
@@ -122,6 +128,7 @@ class DecisionQuerySet(models.QuerySet["Decision"]):
         return self.filter(case__in=Case.objects.visible_to(user))
 
 
+@logged("decision")
 @moves_by_its_table
 @keeps(
     "case",
@@ -245,6 +252,7 @@ class Decision(models.Model):
         return f"decision:{self.pk}"
 
 
+@logged("decision", key="decision_id")
 @never_changes
 class Approval(models.Model):
     """What the second person said, and why; one row per word given."""

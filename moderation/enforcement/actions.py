@@ -38,18 +38,21 @@ _successes = breaker.Tally()
 _NEXT = """
 WITH first AS (
     INSERT INTO moderation_backend (name, paused_why, window_calls, window_failures) VALUES (%s, '', 0, 0)
-    ON CONFLICT (name) DO NOTHING
+    ON CONFLICT (name) DO NOTHING RETURNING name
 )
 INSERT INTO moderation_accountsequence AS it (account_id, last) VALUES (%s, 1)
 ON CONFLICT (account_id) DO UPDATE SET last = it.last + 1
-RETURNING last, statement_timestamp(), pg_notify('reeve_enforcement', account_id::text)
+RETURNING last, statement_timestamp(), (SELECT count(*) FROM first), pg_notify('reeve_enforcement', account_id::text)
 """
 
 
+@transaction.atomic
 def ship(by: User, now: datetime) -> None:
-    """See that every described backend has its row; the log has no event for it, since nothing is decided by it."""
+    """See that every described backend has its row; twice is once."""
+    known = set(Backend.objects.values_list("name", flat=True))
     for name in connector.descriptions():
-        Backend.objects.get_or_create(name=name)
+        if name not in known:
+            record(Event.BACKEND_ADDED, by=by, of=Backend.objects.create(name=name), now=now)
 
 
 def order(
@@ -78,7 +81,7 @@ def order(
     description = connector.serving(account.platform)
     if description is None:
         raise Refused(f"No backend serves the platform {account.platform}, so nothing can be ordered there.")
-    seq, clock = _next_number(description.name, account.pk)
+    seq, clock = _next_number(description.name, account.pk, by=by, now=now)
     due = min(now, clock)  # a told time may lie in the past; a clock that runs ahead must not delay
     row = Enforcement(
         id=key, account=account, decision_id=decision_id, backend_id=description.name, seq=seq, kind=kind, until=until,
@@ -86,7 +89,7 @@ def order(
         next_attempt_at=due, expires_at=until if kind in LIFTED_BY else None,
     )  # fmt: skip
     row.save(force_insert=True)
-    also = (account, f"decision:{decision_id}", *also)
+    also = (account, f"decision:{decision_id}", *also, *([parent] if parent else []))
     record(Event.ENFORCEMENT_ORDERED, by=by, of=row, also=also, now=now, **_facts(row, of_order=True))
     for earlier in found:
         fields = {"settled_at": due, "detail": f"overtaken by {kind}"}
@@ -95,12 +98,14 @@ def order(
     return row
 
 
-def _next_number(backend: str, account_id: UUID) -> tuple[int, datetime]:
+def _next_number(backend: str, account_id: UUID, *, by: Subject | str, now: datetime) -> tuple[int, datetime]:
     if not connection.in_atomic_block:
         raise RuntimeError("order() belongs inside the transaction that releases the decision")
     with connection.cursor() as cursor:
         cursor.execute(_NEXT, [backend, account_id])
-        seq, clock, _ = cursor.fetchone()
+        seq, clock, first, _ = cursor.fetchone()
+    if first:
+        record(Event.BACKEND_ADDED, by=by, of=f"backend:{backend}", now=now)
     return seq, clock
 
 
@@ -234,6 +239,7 @@ def _end(row: Enforcement, *, by: User, now: datetime | None) -> bool:
         return False
     Enforcement.objects.filter(pk=row.pk).update(expires_at=None)
     if later.filter(status=Enforcement.Status.APPLIED).exists():
+        record(Event.ENFORCEMENT_LAPSED, by=by, of=row, also=_also(row), now=now, **_facts(row))
         return False
     at: datetime = now or row.clock  # type: ignore[attr-defined]
     order(

@@ -11,7 +11,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 from uuid_utils.compat import uuid7
 
-from portal.guards import keeps, moves_by_its_table
+from portal.guards import keeps, logged, moves_by_its_table
 from portal.people.models import User
 from risk.intake.models import Account
 
@@ -31,6 +31,8 @@ class AccountSequence(models.Model):
         return f"{self.account_id}: {self.last}"
 
 
+# The breaker counts calls and closes by itself; the switch is a person's word.
+@logged("backend", key="name", but=["open_until", "window_at", "window_calls", "window_failures"])
 class Backend(models.Model):
     """The switch and the breaker of one backend; its description is a TOML file of the same name."""
 
@@ -127,6 +129,7 @@ class EnforcementQuerySet(models.QuerySet["Enforcement"]):
         )
 
 
+@logged("enforcement")
 @moves_by_its_table
 @keeps("account", "decision", "seq", "kind", "until", "scope")
 class Enforcement(models.Model):
@@ -255,6 +258,7 @@ class Attempt(models.Model):
         return f"try {self.number} of {self.enforcement_id}"
 
 
+@logged("finding")
 class Finding(models.Model):
     """Something enforcement saw that a person above should take: a stopped head, a foreign change on the platform."""
 

@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from uuid_utils.compat import uuid7
 
-from portal.guards import moves_by_its_table
+from portal.guards import logged, moves_by_its_table
 from portal.people.models import User
 
 
@@ -50,6 +50,8 @@ class ExportQuerySet(models.QuerySet["Export"]):
         return self.filter(pk=export.pk, status__in=Export.COMES_FROM[to]).update(status=to, **fields) == 1
 
 
+# How far it is and that its worker lives, told many times while it is made.
+@logged("export", but=["beat_at", "done", "total"])
 @moves_by_its_table
 class Export(models.Model):
     """A history asked for by somebody for a purpose: made by a worker, with its progress, downloaded by who asked."""
@@ -157,6 +159,7 @@ class LogCheck(models.Model):
         return f"check of the log {self.asked_at:%Y-%m-%d %H:%M}"
 
 
+@logged("export", key="export_id")
 class ExportLink(models.Model):
     """A road to the file for some minutes, once, for who asked; kept when it is dead, so that it can say why."""
 

@@ -47,6 +47,7 @@ SENTENCES: dict[Event, str] = {
     Event.APPROVAL_DECLINED: "declined {decision}[ on {case}]",
     Event.APPROVAL_GIVEN: "approved {decision}[ on {case}]",
     Event.AUDIT_VIEWED: "read the log[, filtered by {filter}]",
+    Event.BACKEND_ADDED: "added {backend}",
     Event.BACKEND_PAUSED: "paused {backend}[: {why}]",
     Event.BACKEND_RESUMED: "let {backend} go on",
     Event.CASE_ANNOTATED: "wrote a note on {case}",
@@ -83,6 +84,7 @@ SENTENCES: dict[Event, str] = {
     Event.ENFORCEMENT_APPLIED: "saw[ {kind}] applied to {account}[ by {backend}][ at try {attempt}]",
     Event.ENFORCEMENT_ATTEMPTED: "sent[ {kind}] for {account}[ to {backend}][, try {attempt}]",
     Event.ENFORCEMENT_CANCELLED: "cancelled[ {kind}] for {account}[: {why}]",
+    Event.ENFORCEMENT_LAPSED: "let[ {kind}] for {account} end without lifting it: a later action governs",
     Event.ENFORCEMENT_MOOT: "found {account} gone[; {kind} has nothing left to do]",
     Event.ENFORCEMENT_ORDERED: "ordered[ {kind}] for {account}[ from {backend}][ until {until}]",
     Event.ENFORCEMENT_RETRIED: "sent[ {kind}] for {account} again",
@@ -124,6 +126,7 @@ SENTENCES: dict[Event, str] = {
     Event.POLICY_PUBLISHED: "published {policy}[ version {version}]",
     Event.PROFILE_CHANGED: "changed their own settings[: {changed}]",
     Event.QUEUE_PUBLISHED: "published {queue}",
+    Event.REASONS_PUBLISHED: "published[ {codes}] reason codes",
     Event.RECORD_EMPTIED: (
         "emptied what {account} had left[ in {case}][ in {decision}][ in {enforcement}][ in {finding}][ in {export}]"
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth.hashers import get_hasher, identify_hasher
 from django.contrib.sessions.models import Session
 from django.db import IntegrityError, transaction
 
@@ -37,6 +38,17 @@ def create_user(
     return user
 
 
+def add_service(name: str) -> User:
+    """Make the service user of that name, who acts where no person does: no password, no role. Once, whoever asks."""
+    try:
+        with transaction.atomic():
+            user = User.objects.create(username=name, kind=User.Kind.SERVICE, display_name=name, password="!")
+            audit.record(Event.USER_CREATED, by=user, of=user, username=name)
+    except IntegrityError:
+        return User.objects.get(username=name)
+    return user
+
+
 @transaction.atomic
 def grant(user: User, role: str, *, by: User, now: datetime) -> Grant:
     """Give a role. Raises `Refused` for an unknown role, one's own roles, or a role already held."""
@@ -49,7 +61,8 @@ def grant(user: User, role: str, *, by: User, now: datetime) -> Grant:
             given = Grant.objects.create(user=user, role=role, granted_by=by, granted_at=now)
     except IntegrityError:
         raise Refused(f"{user} already has the role {role}.") from None
-    audit.record(Event.ROLE_GRANTED, by=by, of=user, now=now, role=role, sensitive=role in NEEDS_SECOND_ADMIN)
+    sensitive = role in NEEDS_SECOND_ADMIN
+    audit.record(Event.ROLE_GRANTED, by=by, of=user, also=[given], now=now, role=role, sensitive=sensitive)
     _forget(user)
     return given
 
@@ -59,9 +72,11 @@ def revoke(user: User, role: str, *, by: User, now: datetime) -> None:
     """Take a role back. Raises `Refused` for one's own roles or a role not held."""
     if user.pk == by.pk:
         raise Refused("Nobody changes their own roles; ask another admin.")
-    if not Grant.objects.in_force().filter(user=user, role=role).update(revoked_by=by, revoked_at=now):
+    given = Grant.objects.in_force().filter(user=user, role=role).select_for_update().first()
+    if given is None:
         raise Refused(f"{user} does not have the role {role}.")
-    audit.record(Event.ROLE_REVOKED, by=by, of=user, now=now, role=role)
+    Grant.objects.filter(pk=given.pk).update(revoked_by=by, revoked_at=now)
+    audit.record(Event.ROLE_REVOKED, by=by, of=user, also=[given], now=now, role=role)
     _forget(user)
 
 
@@ -72,9 +87,10 @@ def disable(user: User, *, by: User, now: datetime) -> None:
         raise Refused("Nobody disables themselves; ask another admin.")
     if not User.objects.filter(pk=user.pk, is_active=True).update(is_active=False, duty=User.Duty.OFF):
         raise Refused(f"{user} is already disabled.")
-    ServiceKey.objects.filter(user=user, retired_at__isnull=True).update(retired_at=now)
+    keys = list(ServiceKey.objects.filter(user=user, retired_at__isnull=True).select_for_update())
+    ServiceKey.objects.filter(pk__in=[key.pk for key in keys]).update(retired_at=now)
     ended = end_sessions(user)
-    audit.record(Event.USER_DISABLED, by=by, of=user, now=now, sessions=ended)
+    audit.record(Event.USER_DISABLED, by=by, of=user, also=keys, now=now, sessions=ended)
 
 
 @transaction.atomic
@@ -122,9 +138,14 @@ def change_password(user: User, *, by: User, now: datetime, password: str) -> No
 
 
 @transaction.atomic
-def signed_in(user: User, *, now: datetime) -> None:
-    """Write down that somebody came in."""
-    audit.record(Event.SIGN_IN_SUCCEEDED, by=user, of=user, now=now)
+def signed_in(user: User, *, now: datetime, password: str | None = None) -> None:
+    """Write down that somebody came in; a password they just showed is hashed anew where the way of hashing changed."""
+    facts: dict[str, Any] = {}
+    if password is not None and _is_hashed_the_old_way(user.password):
+        user.set_password(password)
+        User.objects.filter(pk=user.pk).update(password=user.password)
+        facts = {"rehashed": True}
+    audit.record(Event.SIGN_IN_SUCCEEDED, by=user, of=user, now=now, **facts)
 
 
 @transaction.atomic
@@ -149,6 +170,11 @@ def end_sessions(user: User) -> int:
     ]
     Session.objects.filter(pk__in=mine).delete()
     return len(mine)
+
+
+def _is_hashed_the_old_way(encoded: str) -> bool:
+    ours, theirs = get_hasher("default"), identify_hasher(encoded)
+    return theirs.algorithm != ours.algorithm or ours.must_update(encoded)
 
 
 def _forget(user: User) -> None:

@@ -6,10 +6,13 @@ from functools import cached_property
 from typing import ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.hashers import check_password
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+
+from portal.guards import logged
 
 from .permissions import Permission
 from .roles import permissions_of
@@ -27,12 +30,12 @@ class UserManager(BaseUserManager["User"]):
 
     def service(self, name: str) -> User:
         """The named service user, such as `system`, that acts where no person does; made on first use."""
-        user, _ = self.get_or_create(
-            username=name, defaults={"kind": User.Kind.SERVICE, "display_name": name, "password": "!"}
-        )
-        return user
+        from .actions import add_service
+
+        return self.filter(username=name).first() or add_service(name)
 
 
+@logged("user", but=["last_login"])  # Django's own stamp; coming in has its event, sign_in.succeeded
 class User(AbstractBaseUser):
     """The one who looks: a person, or a service that acts in its own name. Never a flagged account."""
 
@@ -80,6 +83,10 @@ class User(AbstractBaseUser):
     def audit_name(self) -> str:
         return f"user:{self.pk}"
 
+    def check_password(self, raw_password: str | None) -> bool:
+        """Whether this is their password. Django's own would write a new hash in passing: `signed_in()` does, told."""
+        return check_password(raw_password, self.password)
+
     @cached_property
     def role_names(self) -> set[str]:
         """The names of the roles in force, read once per request."""
@@ -106,6 +113,7 @@ class GrantQuerySet(models.QuerySet["Grant"]):
         return self.filter(revoked_at__isnull=True)
 
 
+@logged("grant")
 class Grant(models.Model):
     """A role given to a person, by whom and when; taking it back keeps the row."""
 
@@ -141,7 +149,12 @@ class Grant(models.Model):
     def __str__(self) -> str:
         return f"{self.user} {self.role}"
 
+    @property
+    def audit_name(self) -> str:
+        return f"grant:{self.pk}"
 
+
+@logged("key")
 class ServiceKey(models.Model):
     """A key a program shows: stored as SHA-256 of 32 random bytes. It acts as its user; `scopes` narrow it when set."""
 

@@ -52,7 +52,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         if form.is_valid():
             user: User = form.get_user()
             login(request, user)
-            actions.signed_in(user, now=timezone.now())
+            actions.signed_in(user, now=timezone.now(), password=form.cleaned_data["password"])
             safe = url_has_allowed_host_and_scheme(goal, {request.get_host()}, require_https=request.is_secure())
             return redirect(goal if safe and goal != "/" else resolve_url(home_of(user)))
         known = User.objects.filter(username=request.POST.get("username", "")[:64]).first()

@@ -12,11 +12,13 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from uuid_utils.compat import uuid7
 
-from portal.guards import keeps, moves_by_its_table
+from portal.guards import keeps, logged, moves_by_its_table
 from portal.people.models import User
 from portal.people.permissions import Permission
 
 
+# A key is made when the first value of an account is kept, thousands in one delivery; its end is an erasure.
+@logged("account", key="subject", made=False)
 class VaultKey(models.Model):
     """The key of one account's values, itself wrapped by the master key. Erasing an account empties `wrapped`."""
 
@@ -84,6 +86,8 @@ class VaultValue(models.Model):
         return f"{self.name} {self.id}"
 
 
+# The mark that the value was handed over follows the event that it would be.
+@logged("reveal", but=["handed_at"], ends="reveals_and_reads")
 @keeps("value", "subject", "name", "data_class", "purpose", "note", "case", "by", "at")
 class Reveal(models.Model):
     """Somebody asked to see one personal value: why, on which case, whether it was handed over, and who looked at it
@@ -160,6 +164,7 @@ class HoldQuerySet(models.QuerySet["Hold"]):
         return self.filter(Q(confidential=False) | Q(asked_of=user) | Q(agreed_by=user) | Q(released_by=user))
 
 
+@logged("hold")
 @moves_by_its_table
 @keeps("reference", "account", "case", "confidential", "reason", "asked_by", "asked_at")
 class Hold(models.Model):

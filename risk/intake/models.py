@@ -9,6 +9,8 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Now
 from uuid_utils.compat import uuid7
 
+from portal.guards import logged
+
 
 class Account(models.Model):
     """The flagged account: the one we look at.
@@ -178,6 +180,7 @@ class Link(models.Model):
         return f"{self.kind} of {self.account_id}"
 
 
+@logged("standing")
 class Standing(models.Model):
     """A decision in force on an account, written down by decisions so that features can read it.
 

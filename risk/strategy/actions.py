@@ -72,12 +72,12 @@ def publish_list(name: str, entries: Sequence[str], *, by: Subject, now: datetim
 
 def _publish(told: Mapping[str, Any], *, by: Subject, now: datetime) -> bool:
     digest = digest_of(told)
-    strategy, _ = Strategy.objects.update_or_create(
-        risk_type=told["risk_type"], defaults={"title": told["title"], "lane": told["lane"]}
-    )
+    named = {"title": told["title"], "lane": told["lane"]}
+    strategy, _ = Strategy.objects.get_or_create(risk_type=told["risk_type"], defaults=named)
     live = strategy.versions.filter(status=Version.Status.LIVE).first()
-    if live is not None and live.digest == digest:
+    if live is not None and live.digest == digest and named == {name: getattr(strategy, name) for name in named}:
         return False
+    Strategy.objects.filter(pk=strategy.pk).update(**named)
     if live is not None:
         Version.objects.move(live, Version.Status.RETIRED)
     last = strategy.versions.order_by("-number").values_list("number", flat=True).first() or 0
@@ -97,6 +97,7 @@ def _publish(told: Mapping[str, Any], *, by: Subject, now: datetime) -> bool:
         Event.STRATEGY_PUBLISHED,
         by=by,
         of=version,
+        also=[strategy, *([live] if live is not None else [])],
         now=now,
         risk_type=strategy.risk_type,
         version=version.number,

@@ -9,9 +9,10 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from portal.guards import never_changes
+from portal.guards import logged, never_changes
 
 
+@logged("risk_type", key="risk_type")
 class Strategy(models.Model):
     """A risk type and how bad it is. A new risk type is a row here, not code."""
 
@@ -26,6 +27,10 @@ class Strategy(models.Model):
     def __str__(self) -> str:
         return self.risk_type
 
+    @property
+    def audit_name(self) -> str:
+        return f"risk_type:{self.risk_type}"
+
 
 class VersionQuerySet(models.QuerySet["Version"]):
     def move(self, version: Version, to: str, **fields: Any) -> bool:
@@ -33,6 +38,7 @@ class VersionQuerySet(models.QuerySet["Version"]):
         return self.filter(pk=version.pk, status__in=Version.COMES_FROM[to]).update(status=to, **fields) == 1
 
 
+@logged("strategy")
 class Version(models.Model):
     """One version of a strategy: immutable once live. At most one is live."""
 
@@ -78,6 +84,7 @@ class Version(models.Model):
         return f"strategy:{self.pk}"
 
 
+@logged("strategy", key="version_id")
 @never_changes
 class Rule(models.Model):
     """One rule of a version: an SQL condition over features, its points, and the sentence it says when it fires."""
@@ -108,6 +115,7 @@ class Rule(models.Model):
         return self.key
 
 
+@logged("list", key="name")
 class NamedList(models.Model):
     """A list that rules ask by name; each edit is a version, one of them in force."""
 

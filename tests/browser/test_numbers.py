@@ -12,6 +12,8 @@ from uuid import uuid4
 
 import pytest
 
+from tests.make import change
+
 pytestmark = pytest.mark.slow
 
 
@@ -27,8 +29,8 @@ def stopped() -> Any:
     with connection.cursor() as cursor:
         cursor.execute("SELECT now()")
         now = cursor.fetchone()[0]
-    mine.update(status="in_flight", lease_token=uuid4(), lease_until=now, attempts=1)
-    mine.update(status="stopped", lease_token=None, lease_until=None, detail="422: unknown scope")
+    change(mine, status="in_flight", lease_token=uuid4(), lease_until=now, attempts=1)
+    change(mine, status="stopped", lease_token=None, lease_until=None, detail="422: unknown scope")
     return action
 
 

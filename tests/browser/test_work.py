@@ -14,6 +14,7 @@ from moderation.decisions import actions as decisions
 from moderation.decisions.models import Decision
 from moderation.decisions.unread import changed_policies
 from portal.people.models import User
+from tests.make import change
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +96,7 @@ def test_keys_do_nothing_while_somebody_types_and_nothing_when_turned_off(visit:
     assert page.url.endswith("/")
     assert not page.locator("#keys").is_visible()
     assert page.locator("kbd:visible").count() == 0
-    User.objects.filter(username="ada").update(keys_on=True)
+    change(User.objects.filter(username="ada"), keys_on=True)
 
 
 def test_the_palette_goes_anywhere(visit: Any) -> None:
@@ -128,7 +129,7 @@ def test_the_ring_extends_while_somebody_works(visit: Any, served: Any) -> None:
     page.wait_for_url("**/cases/*/")
     case = Case.objects.get(claimed_by__username="ada")
     soon = timezone.now() + timedelta(seconds=50)
-    Case.objects.filter(pk=case.pk).update(claimed_until=soon)
+    change(Case.objects.filter(pk=case.pk), claimed_until=soon)
     page.reload()
     settled(page)
     page.get_by_text("Your claim ends soon").wait_for()

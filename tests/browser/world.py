@@ -114,11 +114,10 @@ def _people(world: World) -> None:
 
     system = User.objects.service("system")
     for name, roles in PEOPLE.items():
-        user = actions.create_user(name, by=system, now=world.now, password=PASSWORD, languages=("en", "es"))
+        told = {"password": PASSWORD, "display_name": name.capitalize(), "languages": ("en", "es")}
+        user = actions.create_user(name, by=system, now=world.now, **told)
         for role in roles:
             actions.grant(user, role, by=system, now=world.now)
-        user.display_name = name.capitalize()
-        user.save()
         world.people[name] = User.objects.get(pk=user.pk)
 
 

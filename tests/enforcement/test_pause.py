@@ -24,7 +24,7 @@ def test_it_hears_nothing_until_it_is_resumed(ordered, platform, ben):
     assert Enforcement.objects.due_heads().exists()
     assert actions.drain(action.account_id) == 1
     kinds = AuditEvent.objects.filter(subjects__0="backend:platform").order_by("id").values_list("type", flat=True)
-    assert list(kinds) == ["backend.paused", "backend.resumed"]
+    assert list(kinds) == ["backend.added", "backend.paused", "backend.resumed"]
 
 
 def test_it_wants_a_reason_and_once_is_enough(ordered, ben):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from django.db import connection, transaction
@@ -11,6 +12,7 @@ from django.utils import timezone
 
 from moderation.enforcement import actions, tasks
 from moderation.enforcement.models import Attempt, Enforcement
+from tests.make import change
 
 from .world import account, released_decision
 
@@ -72,8 +74,7 @@ def test_sweepers_and_workers_do_not_trip_over_each_other(real_commits, ordered,
     rows = [ordered("label", now=timezone.now()) for _ in range(8)]
     for row in rows:
         actions._claim(row.account_id, now=None)
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE moderation_enforcement SET lease_until = now() - interval '1 second'")
+    change(Enforcement.objects.all(), lease_until=timezone.now() - timedelta(seconds=1))
 
     found = at_once(*[actions.sweep] * 4)
 

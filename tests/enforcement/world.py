@@ -6,7 +6,10 @@ import hashlib
 import itertools
 from typing import Any
 
+from django.db import transaction
+
 from tests.conftest import NOON
+from tests.make import tell
 
 _numbers = itertools.count(1)
 
@@ -19,6 +22,7 @@ def account(external_id: str = "") -> Any:
     return Account.objects.create(platform="main", external_id=external_id, first_seen_at=NOON, last_seen_at=NOON)
 
 
+@transaction.atomic
 def released_decision(about: Any = None, *, lane: str = "general") -> Any:
     """A decision in force whose action nobody ordered yet: rows only, since here the rooms above are not looked at."""
     from moderation.cases.models import Case, Queue
@@ -35,8 +39,10 @@ def released_decision(about: Any = None, *, lane: str = "general") -> Any:
     case = Case.objects.create(
         account=about, lane=lane, queue=queue, status="decided", opened_at=NOON, due_at=NOON, ended_at=NOON
     )
-    return Decision.objects.create(
+    decision = Decision.objects.create(
         case=case, account=about, queue=queue, status="released", outcome="suspend", reason_code=code, policy=policy,
         label="positive", made_by=ada, made_at=NOON, request_key=f"k{next(_numbers)}", needs_approval=False,
         fingerprint=hashlib.sha256(b"").digest(), released_at=NOON,
     )  # fmt: skip
+    tell(decision, case, code, policy, queue, ada)
+    return decision

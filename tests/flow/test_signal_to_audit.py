@@ -55,8 +55,7 @@ def team(real_commits: None, person: Callable[..., Any]) -> dict[str, Client]:
     clients = {"upstream": with_key(upstream, "signal.write", "account.read")}
     for name, role in (("ada", "reviewer"), ("ben", "lead"), ("vera", "auditor")):
         user = person(name, role)
-        user.set_password("correct horse battery staple")
-        user.save()
+        actions.change_password(user, by=user, now=timezone.now(), password="correct horse battery staple")
         clients[name] = Client()
         clients[name].post("/sign-in/", {"username": name, "password": "correct horse battery staple"})
         clients[f"{name}'s script"] = with_key(user)

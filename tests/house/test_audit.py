@@ -19,7 +19,6 @@ EXEMPT = {
     "moderation.decisions.actions.ordered_by": "reads",
     "moderation.insight.actions.ask_check": "the walk it asks for is told at its end, with what came out",
     "moderation.insight.actions.start_check": "as ask_check()",
-    "moderation.enforcement.actions.ship": "a row per described backend; nothing is decided by it",
     "portal.audit.actions.name_of": "names a thing; changes nothing",
     "portal.audit.actions.record": "is the writer",
     "portal.audit.actions.record_many": "is the writer",

@@ -181,6 +181,7 @@ def test_it_opens_the_decisions_behind_a_rule(signed_in, ada, ben, told):
     version = Version.objects.create(
         strategy=Strategy.objects.get(risk_type="spam"), number=3, severity="0.60", digest="0" * 64
     )
+    make.tell(version)
     Score.objects.update(version=version)
     told(minutes=40)
     client = signed_in(ben)

@@ -151,7 +151,7 @@ def test_it_gives_no_copy_of_a_case_handed_off_to_child_safety(person: Any, sign
 
 
 def test_it_does_not_exist_for_who_lacks_the_lane_or_the_role(frozen: Any, person: Any, signed_in: Any) -> None:
-    Case.objects.filter(pk=frozen.case_id).update(lane="minors")
+    make.change(Case.objects.filter(pk=frozen.case_id), lane="minors")
     address = reverse("evidence", args=[frozen.pk])
 
     assert signed_in(person("vera", "auditor")).get(address).status_code == 404

@@ -381,7 +381,7 @@ def test_a_worker_that_lost_its_lease_neither_ends_it_nor_keeps_a_file(provers, 
 
     def taken_over(*args, **more):
         written = write(*args, **more)
-        Export.objects.filter(pk=export.pk).update(lease_token="00000000-0000-4000-8000-000000000000")
+        make.change(Export.objects.filter(pk=export.pk), lease_token="00000000-0000-4000-8000-000000000000")
         return written
 
     monkeypatch.setattr(bundle, "write", taken_over)

@@ -113,7 +113,9 @@ def make_version():
 
     strategy = Strategy.objects.get(risk_type="spam")
     found = Version.objects.filter(strategy=strategy, number=1).first()
-    return found or Version.objects.create(strategy=strategy, number=1, severity="0.60", digest="0" * 64)
+    found = found or Version.objects.create(strategy=strategy, number=1, severity="0.60", digest="0" * 64)
+    make.tell(found)
+    return found
 
 
 def test_it_measures_effects_from_receipt(ada):

@@ -55,6 +55,7 @@ def test_it_shows_the_rules_of_a_live_strategy(signed_in, ben, person):
         version=version, position=1, key="sp_many", group="content", points=20, when="links > 3 AND note < '<b>'",
         says="many links", digest="0" * 64,
     )  # fmt: skip
+    make.tell(version, strategy)
 
     page = signed_in(ben).get(reverse("strategies")).content.decode()
 

@@ -273,7 +273,7 @@ def test_a_signal_refused_by_the_stream_goes_too(pia, settings):
 
     from risk.intake import stream
 
-    settings.INTAKE_URL = settings.REDIS_URL.replace("?db=0", "?db=0&stream=told-here")
+    settings.INTAKE_URL = f"{settings.REDIS_URL}&stream=told-here"
     address = stream.Address.of(settings.INTAKE_URL)
     server = redis.Redis.from_url(address.server)
     tell("kara")

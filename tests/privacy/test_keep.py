@@ -12,6 +12,7 @@ from portal.privacy import actions
 from portal.privacy.lookup import digest
 from portal.privacy.masking import masked
 from portal.privacy.models import VaultKey, VaultValue
+from tests.make import tell
 
 
 @pytest.mark.django_db
@@ -51,6 +52,7 @@ def test_a_value_does_not_open_in_another_row():
 @pytest.mark.django_db
 def test_an_erased_subject_is_gone_and_takes_nothing_new(noon):
     row = actions.keep(uuid4(), "account.email", "a@b.example", data_class="identity")
+    tell(f"account:{row.subject_id}")
     VaultKey.objects.filter(pk=row.subject_id).update(wrapped=None, destroyed_at=noon)
 
     assert actions.open_value(row.pk) is None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
+
 from moderation.cases import actions as cases
 from moderation.cases.models import Case, Queue
 from moderation.decisions import actions as decisions
@@ -14,6 +16,7 @@ from risk.intake.models import Account
 from risk.scoring import actions as scoring
 from risk.scoring.models import Score
 from tests.make import NOON, later, make_score, make_signal, ship_settings
+from tests.make import tell as name_in_the_log
 
 
 def planted(name: str) -> dict[str, str]:
@@ -83,12 +86,16 @@ def decide(name: str, *, by: User, notes: bool = True) -> Any:
         request_key=f"key-{name}", undo_seconds=0, evidence=[f"test:reg-{values['id']}", values["text"]],
     )  # fmt: skip
     for action in Enforcement.objects.filter(decision=decision):
-        Attempt.objects.create(enforcement=action, number=1, at=NOON, outcome="later", detail=values["answer"])
-        Finding.objects.create(account=account, enforcement=action, kind="stopped", detail=values["answer"])
-        Enforcement.objects.filter(pk=action.pk).update(status="in_flight", lease_token=case_token(), lease_until=NOON)
-        Enforcement.objects.filter(pk=action.pk).update(
-            status="applied", detail=values["answer"], effect_id=f"eff-{values['id']}", settled_at=later(minutes=7)
-        )
+        with transaction.atomic():
+            Attempt.objects.create(enforcement=action, number=1, at=NOON, outcome="later", detail=values["answer"])
+            found = Finding.objects.create(account=account, enforcement=action, kind="stopped", detail=values["answer"])
+            name_in_the_log(found, action)
+            Enforcement.objects.filter(pk=action.pk).update(
+                status="in_flight", lease_token=case_token(), lease_until=NOON
+            )
+            Enforcement.objects.filter(pk=action.pk).update(
+                status="applied", detail=values["answer"], effect_id=f"eff-{values['id']}", settled_at=later(minutes=7)
+            )
     return decision
 
 
