@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -9,24 +10,27 @@ from typing import Any
 from django.db import transaction
 
 from portal.people.models import User
+from portal.sql import ask
 from risk.intake.models import Signal
-from risk.scoring.models import Reason
 
 from . import evidence
 from .models import Case, Evidence
 from .moving import keep_text
 
+# Every decision asks both.
+_SIGNALS = """
+SELECT id, kind, occurred_at, data FROM risk_signal WHERE account_id = %s AND lane IN ('general', %s)
+ ORDER BY occurred_at DESC, id DESC LIMIT %s"""
+_REASONS = "SELECT rule, points FROM risk_reason WHERE score_id = %s ORDER BY position"
+
 
 @transaction.atomic(savepoint=False)
 def freeze(case: Case, *, by: User, now: datetime, pointed: Iterable[str] = ()) -> Evidence:
     """Write down what lies on the table now: digests and commitments, never values. Immutable afterwards."""
-    recent = Signal.objects.filter(account=case.account_id, lane__in={"general", case.lane}).order_by(
-        "-occurred_at", "-id"
-    )
     # By our own number: what the source calls a signal may name a person, and these bytes never change.
     signals = [
-        {"name": f"signal:{pk}", "kind": kind, "at": at.isoformat(), "data": data}
-        for pk, kind, at, data in recent.values_list("id", "kind", "occurred_at", "data")[: evidence.MOST_SIGNALS]
+        {"name": f"signal:{pk}", "kind": kind, "at": at.isoformat(), "data": json.loads(data)}
+        for pk, kind, at, data in ask(_SIGNALS, [case.account_id, case.lane, evidence.MOST_SIGNALS])
     ]
     body = evidence.body(
         case={
@@ -56,7 +60,6 @@ def _pointed(case: Case, pointed: Iterable[str]) -> list[str]:
 def _score_of(case: Case) -> dict[str, Any] | None:
     if case.score is None:
         return None
-    reasons = Reason.objects.filter(score=case.score_id).values_list("rule", "points")
     return {
         "name": case.score.audit_name,
         "risk_type": case.score.risk_type,
@@ -64,5 +67,5 @@ def _score_of(case: Case) -> dict[str, Any] | None:
         "raw": case.score.raw,
         "shown": case.score.shown,
         "features": bytes(case.score.snapshot_digest).hex(),
-        "reasons": [list(row) for row in reasons],
+        "reasons": [list(row) for row in ask(_REASONS, [case.score_id])],
     }

@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from moderation.cases import actions as cases
-from moderation.cases.models import Case, Draft, Workflow
+from moderation.cases.models import Case, Workflow
 from moderation.cases.moving import insist, keep_text
 from moderation.cases.retrying import again_after_deadlock
 from moderation.enforcement.models import Enforcement
@@ -23,6 +23,7 @@ from portal.audit import actions as audit
 from portal.audit.events import Event
 from portal.people.models import User
 from portal.refusal import Refused
+from portal.sql import tell
 
 from . import refusals
 from .catalogue import acknowledge, publish_policy, ship
@@ -183,7 +184,7 @@ def _decide(
     decision = write(
         case, word, settled, by=by, now=now, version=version, request_key=request_key, undo_seconds=undo_for
     )
-    Draft.objects.filter(case=case.pk, user=by).delete()
+    tell("DELETE FROM moderation_draft WHERE case_id = %s AND user_id = %s", [case.pk, by.pk])
     if decision.status == Decision.Status.HELD and undo_for == 0:
         release(decision, by=by, now=now)
     transaction.on_commit(metrics.DECISIONS.labels(outcome=word.outcome).inc)

@@ -15,7 +15,7 @@ from portal.audit import actions as audit
 from portal.audit.events import Event
 from portal.people.models import User
 from portal.refusal import Refused
-from risk.intake.models import Standing
+from portal.sql import ask
 from risk.scoring.models import Score
 from risk.strategy import reading as features
 from risk.strategy.models import Strategy
@@ -25,6 +25,8 @@ from .ladder import ON_LADDER, Rung, proposed
 from .models import Decision, Policy, ReasonCode
 from .releasing import names
 from .word import Word
+
+_STRIKES = "SELECT strikes FROM risk_standing WHERE account_id = %s AND lifted_at IS NULL AND strikes_until > %s"
 
 M = TypeVar("M", bound=Model)
 
@@ -90,8 +92,7 @@ def types_of(case: Case) -> set[str]:
 
 def strikes_of(case: Case, *, now: datetime) -> int:
     """Strikes in force on the account of a case."""
-    standing = Standing.objects.filter(account=case.account_id, lifted_at__isnull=True, strikes_until__gt=now)
-    return sum(standing.values_list("strikes", flat=True))
+    return sum(strikes for (strikes,) in ask(_STRIKES, [case.account_id, now]))
 
 
 def rung_for(case: Case, *, policy: Policy, workflow: Workflow, now: datetime) -> Rung | None:
