@@ -360,6 +360,10 @@ class Walk:
         ]
         while sum(self.told.pages.values()) < pages:
             self.ask(self.dice.choice(rich if self.dice.random() < 0.6 else worth), self.dice.choice(roles))
+        for door, role, _ in itertools.product(worth, roles, range(5)):  # what chance left shut
+            if door.name in self.told.shut():
+                self.ask(door, role)
+                self.ask(door, role, method="post")
         for name, role in itertools.product(LAST, roles):
             self.ask(next(door for door in self.doors if door.name == name), role, method="post")
 

@@ -92,10 +92,14 @@ class Tour:
                            ("case-skip", {"reason": "conflict"}), ("case-danger", {})):  # fmt: skip
             case, n = self.case()
             self.go(name, "second", case.pk, n=n, **form)
-        for name in ("queue-claim", "api-queue-claim"):
+        case, n = self.case()
+        self.go("case-annotate", "second", case.pk, n=n, text="seen before")
+        self.go("api-case-skip", "second", case.pk, n=n, reason="conflict")
+        for name, of in (("queue-claim", ["spam"]), ("api-queue-claim", ["spam"]), ("desk-start", [])):
+            self.case(claimed=False)
             for held in Case.objects.filter(claimed_by=self.world.people["second"], status="claimed"):
                 self.go("case-reassign", "lead", held.pk)  # back to its queue
-            self.go(name, "second", "spam")
+            self.go(name, "second", *of)
 
     def decisions(self) -> None:
         """Decided, undone, agreed, declined, reversed, on pages and by calls."""

@@ -83,4 +83,5 @@ def test_nothing_shows_what_nobody_asked_to_see():
     told, _ = play(pages=1500, accounts=10, reveals=40)
 
     assert sorted(set(told.leaks)) == []
-    assert {line for line, (held, _) in told.holds(1500).items() if not held} == set()
+    assert told.lost == []
+    assert {line: said for line, (held, said) in told.holds(1500).items() if not held} == {}
