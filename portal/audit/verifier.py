@@ -12,8 +12,10 @@ from __future__ import annotations
 import argparse
 import base64
 import binascii
+import contextlib
 import hashlib
 import hmac
+import io
 import json
 import re
 import sys
@@ -21,13 +23,14 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 FORMAT = "reeve-bundle/v1"
 PAYLOAD, HEAD, STATEMENT = b"reeve/payload/v1\n", b"reeve/head/v1\n", b"reeve/bundle/v1\n"
+TREE, HEADS = "proofs/tree.bin", "proofs/heads.json"
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 EACH = 1000  # up to so many rows have a proof of their own, which names the row that was changed
-BLOCK = 4096  # hashes taken at once
+BLOCK = 1 << 18  # bytes read at once
 SMALL, LINE, FILES, RATIO = 16 << 20, 256 << 10, 2000, 1100  # bounds: a small file, a line, files, inflation
 MANIFEST = {
     "v", "format", "tool", "asked_by", "asked_at", "why", "filter", "scope", "counts", "times", "origin", "size",
@@ -35,8 +38,8 @@ MANIFEST = {
 }  # fmt: skip
 LOOSE = {"manifest.json", "SHA256SUMS", "checkpoint.txt", "previous-checkpoint.txt", "VKEYS"}
 _sha256 = hashlib.sha256
+_ROW = re.compile(rb'\{"i":(0|[1-9][0-9]{0,17}),"leaf":"([^"]*)"(?:,"payload":"([^"]*)")?\}\n')
 _strict = json.JSONDecoder(parse_constant=lambda name: _refuse(f"{name} is no JSON"))
-_scan = _strict.scan_once  # type: ignore[attr-defined]  # a value at a place in a text, and where it ends
 
 
 class NotSound(Exception):
@@ -65,17 +68,8 @@ class Verdict:
 def _json(raw: bytes) -> Any:
     """What these bytes say, all of them. Raises `ValueError`."""
     text = raw.decode()
-    try:
-        found, end = _scan(text, 0)
-    except StopIteration:
-        raise ValueError("no JSON") from None
+    found, end = _strict.raw_decode(text)
     return found if end == len(text) else _refuse("more than one value")
-
-
-class Chunks(Protocol):
-    """What is read piece by piece."""
-
-    def read(self, size: int = -1, /) -> bytes: ...
 
 
 def _refuse(why: str) -> Any:
@@ -216,135 +210,82 @@ class Tree:
     def __init__(self, size: int, others: Callable[[], bytes]) -> None:
         self.size, self.others, self.at = size, others, 0
         self.stack: list[tuple[int, bytes]] = []  # (leaves, hash), sizes falling from left to right
-        self.run: list[bytes] = []  # known leaves just before `at`, not yet in the stack
 
-    def known(self, index: int, hashes: Sequence[bytes]) -> None:
-        """These leaves stand at `index` and after it."""
-        if index != self.at:
-            self.skip(index)
-        self.run += hashes
-        self.at += len(hashes)
-        if len(self.run) >= BLOCK:
-            self._flush()
-
-    def skip(self, to: int) -> None:
-        """Nothing is known up to this leaf."""
-        self._flush()
-        while self.at < to:
-            low = self.at & -self.at or 1 << self.size.bit_length()
-            rest = to - self.at
-            whole = rest if to == self.size and rest <= low else min(low, 1 << (rest.bit_length() - 1))
-            self._push(whole, self.others())
-            self.at += whole
-
-    def root(self) -> bytes:
-        """The root over all leaves up to `at`."""
-        self._flush()
-        if not self.stack:
-            return EMPTY_ROOT
-        found = self.stack[-1][1]
-        for _, left in reversed(self.stack[:-1]):
-            found = _node(left, found)
-        return found
-
-    def _flush(self) -> None:
-        row, begin, done = self.run, self.at - len(self.run), 0
-        while done < len(row):
-            at = begin + done
-            fits = 1 << ((len(row) - done).bit_length() - 1)
-            whole = min(at & -at or fits, fits)
-            part = row[done : done + whole]
-            while len(part) > 1:
-                pairs = iter(part)
-                part = [_sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=True)]
-            self._push(whole, part[0])
-            done += whole
-        self.run = []
-
-    def _push(self, whole: int, digest: bytes) -> None:
+    def add(self, digest: bytes, whole: int = 1) -> None:
+        """The hash of the next leaf, or of the subtree over so many leaves."""
+        self.at += whole
         while self.stack and self.stack[-1][0] == whole:
             digest, whole = _node(self.stack.pop()[1], digest), 2 * whole
         self.stack.append((whole, digest))
 
+    def skip(self, to: int) -> None:
+        """Nothing is known up to this leaf."""
+        while self.at < to:
+            low = self.at & -self.at or 1 << self.size.bit_length()
+            rest = to - self.at
+            whole = rest if to == self.size and rest <= low else min(low, 1 << (rest.bit_length() - 1))
+            self.add(self.others(), whole)
+
+    def root(self) -> bytes:
+        """The root over all leaves up to `at`."""
+        found = self.stack[-1][1] if self.stack else EMPTY_ROOT
+        for _, left in reversed(self.stack[:-1]):
+            found = _node(left, found)
+        return found
+
 
 def included(index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes) -> bool:
-    """Whether the proof shows that the leaf hash stands at `index` under this root (RFC 9162, 2.1.3.2)."""
-    if not 0 <= index < size:
+    """Whether the proof shows that the leaf hash stands at `index` under this root (RFC 9162, 2.1.3.2).
+
+    Up to where the ways of this leaf and of the last one meet, the index says on which side the other hash is; from
+    there on it is always on the left.
+    """
+    meet = (index ^ (size - 1)).bit_length()
+    if not 0 <= index < size or len(proof) != meet + (index >> meet).bit_count():
         return False
-    place, last, found = index, size - 1, leaf
-    for one in proof:
-        if last == 0:
-            return False
-        if place & 1 or place == last:
-            found = _node(one, found)
-            while not place & 1 and place:
-                place, last = place >> 1, last >> 1
-        else:
-            found = _node(found, one)
-        place, last = place >> 1, last >> 1
-    return last == 0 and found == root
+    for level, one in enumerate(proof):
+        leaf = _node(one, leaf) if level >= meet or index >> level & 1 else _node(leaf, one)
+    return leaf == root
 
 
 def continues(old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> bool:
     """Whether the proof shows that the old tree is the beginning of the new one (RFC 9162, 2.1.4.2)."""
     if not 0 < old <= new or old == new:
         return old == new and not proof and old_root == new_root
-    path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
-    place, last = old - 1, new - 1
-    while place & 1:
-        place, last = place >> 1, last >> 1
-    one = other = path[0] if path else b""
-    for part in path[1:]:
-        if last == 0:
-            return False
-        if place & 1 or place == last:
+    whole = (old & -old).bit_length() - 1  # the level of the last whole subtree of the old tree
+    path = [old_root, *proof] if old == 1 << whole else list(proof)
+    place, last = (old - 1) >> whole, (new - 1) >> whole
+    meet = (place ^ last).bit_length()
+    if len(path) != 1 + meet + (place >> meet).bit_count():
+        return False
+    one = other = path[0]
+    for level, part in enumerate(path[1:]):
+        if level >= meet or place >> level & 1:
             one, other = _node(part, one), _node(part, other)
-            while not place & 1 and place:
-                place, last = place >> 1, last >> 1
         else:
             other = _node(other, part)
-        place, last = place >> 1, last >> 1
-    return last == 0 and one == old_root and other == new_root
+    return one == old_root and other == new_root
 
 
 # --- The zip: names, sizes, and the digest of all that is read --------------------------------------------------------
 
 
-class Part:
-    """One file of the bundle, read once from its beginning to its end."""
+class Part(io.RawIOBase):
+    """One file of the bundle, read once; the digest is that of all that was read."""
 
-    def __init__(self, source: Chunks) -> None:
-        self.source, self.held, self.at, self.digest = source, b"", 0, _sha256()
+    def __init__(self, source: IO[bytes]) -> None:
+        self.source, self.digest = source, _sha256()
 
-    def _more(self) -> bytes:
-        chunk = self.source.read(1 << 20)
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, room: Any) -> int:
+        """What `io.BufferedReader` asks for."""
+        chunk = self.source.read(len(room))
         self.digest.update(chunk)
-        return chunk
-
-    def take(self, size: int) -> bytes:
-        """The next bytes; fewer at the end."""
-        while len(self.held) - self.at < size and (chunk := self._more()):
-            self.held, self.at = self.held[self.at :] + chunk, 0
-        taken = self.held[self.at : self.at + size]
-        self.at += len(taken)
-        return taken
-
-    def lines(self) -> Iterator[bytes]:
-        """Line after line, without its end."""
-        rest = b""
-        while chunk := self._more():
-            *whole, rest = (rest + chunk).split(b"\n")
-            yield from whole
-            if len(rest) > LINE:
-                raise NotSound(f"a line of events.jsonl is longer than {LINE} bytes")
-        if rest:
-            yield rest
-
-    def end(self) -> str:
-        """The SHA-256 of the whole file."""
-        while self._more():
-            pass
-        return self.digest.hexdigest()
+        room[: len(chunk)] = chunk
+        return len(chunk)
 
 
 class Bundle:
@@ -361,23 +302,29 @@ class Bundle:
                 raise CannotTell(f"a strange file: {plain(info.filename)}")
             if info.file_size > RATIO * info.compress_size + 1024 or info.compress_type not in (0, 8):
                 raise CannotTell(f"{info.filename} is packed in a way no bundle is")
-        for name in ("manifest.json", "SHA256SUMS", "events.jsonl", "checkpoint.txt", "VKEYS", "proofs/heads.json"):
+        for name in ("manifest.json", "SHA256SUMS", "events.jsonl", "checkpoint.txt", "VKEYS", HEADS):
             if name not in self.names:
                 raise CannotTell(f"there is no {name} in it: this is not a bundle, or not the whole of one")
 
-    def open(self, name: str) -> Part:
+    def open(self, name: str) -> io.BufferedReader:
         """A file to read. Raises `NotSound` if it is not there."""
         if name not in self.names:
             raise NotSound(f"{name} is missing")
-        return Part(self.zip.open(name))
+        return io.BufferedReader(Part(self.zip.open(name)), BLOCK)
+
+    def end(self, name: str, part: io.BufferedReader) -> None:
+        """Read what is left of it, and keep its SHA-256."""
+        while part.read(BLOCK):
+            pass
+        self.digests[name] = part.raw.digest.hexdigest()  # type: ignore[attr-defined]
 
     def text(self, name: str) -> str:
         """A small file, whole."""
         if name in self.names and self.zip.getinfo(name).file_size > SMALL:
             raise CannotTell(f"{name} is far too large")
         part = self.open(name)
-        found = part.take(SMALL)
-        self.digests[name] = part.end()
+        found = part.read(SMALL)
+        self.end(name, part)
         return found.decode()
 
     def json(self, name: str) -> Any:
@@ -391,8 +338,8 @@ class Bundle:
     def sums(self) -> dict[str, str]:
         """The digest of every file but SHA256SUMS."""
         for name in self.names:
-            if name not in self.digests and name != "SHA256SUMS":
-                self.digests[name] = self.open(name).end()
+            if name not in self.digests:
+                self.end(name, self.open(name))
         return {name: digest for name, digest in self.digests.items() if name != "SHA256SUMS"}
 
 
@@ -451,26 +398,23 @@ class Chain:
             raise NotSound(f"leaf {self.last} is not the last one there was", max(self.last, last))
 
 
-def rows(part: Part) -> Iterator[tuple[int, bytes, bytes | None]]:
+def rows(part: io.BufferedReader) -> Iterator[tuple[int, bytes, bytes | None]]:
     """Index, leaf and payload of each line: `{"i":1,"leaf":"…","payload":"…"}`, the payload withheld or not."""
     decode, after = binascii.a2b_base64, -1
-    for line in part.lines():
-        bits = line.split(b'"')
-        whole = len(bits) == 11 and bits[6:9] == [b",", b"payload", b":"]
-        known = bits[:2] == [b"{", b"i"] and bits[3:5] == [b"leaf", b":"] and bits[-1] == b"}"
-        number = bits[2][1:-1] if len(bits) > 2 else b""
-        if not known or not (whole or len(bits) == 7) or bits[2] != b":%s," % number or not number.isdigit():
-            raise NotSound("a line of events.jsonl cannot be read", _guess(line, after))
-        after = int(number)
+    while line := part.readline(LINE):
+        found = _ROW.fullmatch(line)
         try:
-            yield after, decode(bits[5], strict_mode=True), decode(bits[9], strict_mode=True) if whole else None
+            if not found:
+                raise ValueError("not of this form")
+            after = int(found[1])
+            leaf, payload = decode(found[2], strict_mode=True), found[3]
+            yield after, leaf, None if payload is None else decode(payload, strict_mode=True)
         except ValueError:
-            raise NotSound(f"the line of leaf {after} cannot be read", after) from None
-
-
-def _guess(line: bytes, after: int) -> int:
-    found = re.match(rb'\{"i":(\d{1,18}),', line)
-    return int(found[1]) if found else after + 1
+            if len(line) == LINE:
+                raise NotSound(f"a line of events.jsonl is longer than {LINE} bytes") from None
+            number = re.match(rb'\{"i":([0-9]{1,18}),', line)
+            at = int(number[1]) if number else after + 1
+            raise NotSound(f"the line of leaf {at} in events.jsonl cannot be read", at) from None
 
 
 class Fits:
@@ -495,100 +439,98 @@ class Fits:
 class Walk:
     """Goes through events.jsonl once: every leaf, every payload, the counts, and what the tree comes to."""
 
-    def __init__(self, manifest: dict[str, Any], stated: dict[str, int], tree: Tree, hashes: Part | None) -> None:
+    def __init__(
+        self, manifest: dict[str, Any], stated: dict[str, int], tree: Tree, hashes: io.BufferedReader | None
+    ) -> None:
         scope = manifest["scope"]
         self.kind, self.name, self.fits = scope["kind"], scope.get("name", ""), Fits(scope)
-        self.tree, self.hashes, self.size = tree, hashes, manifest["size"]
+        self.tree, self.hashes = tree, hashes  # leafhashes.bin, if it is a range
         self.chains = {tag: Chain() for tag in scope.get("tags", {}).values()}
         self.ends: dict[str, tuple[int, int]] = {}  # how many there are of each, and the last, as the log stated
         self.start, self.stop = stated.get("start", 0), stated.get("end", manifest["size"])
         self.hidden, self.whole = stated["hidden"], stated["payloads"] == stated["leaves"]
-        self.at, self.window, self.offset = self.start, b"", self.start  # of leafhashes.bin
         self.marks: list[tuple[int, bytes]] = []  # signed sizes and roots within the range, falling
-        self.sound_to = 0
+        self.sound_to = self.start
         self.leaves = self.payloads = self.withheld = 0  # withheld: of those asked for, as far as a leaf can tell
         self.seen: dict[int, bytes] = {}  # the hashes of the first rows
-        self.first: int | None = None
+        self.first: tuple[int, bytes] | None = None
         self.last: tuple[int, bytes] | None = None
 
     def go(self, lines: Iterator[tuple[int, bytes, bytes | None]]) -> None:
         """All rows. Raises `NotSound` at the first that is not right."""
-        expected, digest = self.start, b""
+        after, hashed = self.start - 1, self.hashes and self.start < self.stop
+        if hashed:
+            self.tree.skip(self.start)
         for index, leaf, payload in lines:
-            if not expected <= index < self.stop:
-                raise self._out_of_order(index, expected, lines)
-            digest = _sha256(b"\x00" + leaf).digest()
             try:
-                told = _json(leaf)
-                if self.hashes:
-                    self._in_range(index, expected, digest)
-                else:
-                    self._in_chain(index, told, digest)
-                if payload is not None:
-                    self._payload(index, told, payload)
-                elif self.whole:
-                    raise NotSound(f"the event of leaf {index} was taken out", index)
-                else:
-                    self.withheld += self.fits(told)
+                if not after < index < self.stop:
+                    raise NotSound(f"leaf {index} stands after leaf {after}, or was not asked for", index)
+                self._row(index, leaf, payload)
             except (ValueError, KeyError, TypeError, RecursionError):
                 raise NotSound(f"leaf {index} or its event cannot be read", index) from None
             except NotSound as bad:
-                raise self._earlier(bad, index, lines) from None
-            if self.leaves < EACH:
-                self.seen[index] = digest
-            self.leaves += 1
-            self.last = (index, digest)
-            expected = index + 1
-        self._end(expected)
+                raise _sooner(bad, index, lines) from None
+            after = index
+        if hashed:
+            self._hide(self.stop)
+        if self.hashes and self.hashes.read(1):
+            raise NotSound("leafhashes.bin is too long")
+        for tag, end in self.ends.items():
+            self.chains[tag].end(*end)
+        self.tree.skip(self.tree.size)
 
-    def _in_range(self, index: int, expected: int, digest: bytes) -> None:
-        if index != expected:
-            self._hide(expected, index)
-        self._load(index + 1)
-        if self._hash_at(index) != digest:
-            raise NotSound(f"leaf {index} was changed: its hash is another", index)
+    def _row(self, index: int, leaf: bytes, payload: bytes | None) -> None:
+        digest, told = _sha256(b"\x00" + leaf).digest(), _json(leaf)
+        if self.hashes:
+            self._hide(index)
+            if self._hash() != digest:
+                raise NotSound(f"leaf {index} was changed: its hash is another", index)
+        else:
+            self._in_chain(index, told)
+            self.tree.skip(index)
+        if payload is not None:
+            self._payload(index, told, payload)
+        elif self.whole:
+            raise NotSound(f"the event of leaf {index} was taken out", index)
+        else:
+            self.withheld += self.fits(told)
+        if self.leaves < EACH:
+            self.seen[index] = digest
+        self.leaves += 1
+        self.last = (index, digest)
+        self._add(digest)
 
-    def _hash_at(self, index: int) -> bytes:
-        begin = (index - self.offset) * 32
-        return self.window[begin : begin + 32]
-
-    def _hide(self, start: int, end: int) -> None:
-        self.hidden -= end - start
+    def _hide(self, to: int) -> None:
+        """Leaves of which there is a hash only, up to this one."""
+        self.hidden -= to - self.tree.at
         if self.hidden < 0:
-            raise NotSound(f"leaf {start} was left out", start)
+            raise NotSound(f"leaf {self.tree.at} was left out", self.tree.at)
+        while self.tree.at < to:
+            self._add(self._hash())
 
-    def _load(self, until: int) -> None:
-        """The next leaf hashes, into the tree too; at a signed size the root must be the signed one."""
-        while self.at < until:
-            try:
-                self._window()
-            except NotSound:  # one that was not reached yet may have a proof of its own
-                at = self.offset
-                self.seen |= {at + n: self._hash_at(at + n) for n in range(len(self.window) // 32)}
-                raise
-
-    def _window(self) -> None:
+    def _hash(self) -> bytes:
         assert self.hashes is not None
-        self.offset = self.at
-        end = min(self.at + BLOCK, self.stop, self.marks[-1][0] if self.marks else self.stop)
-        self.window = self.hashes.take(32 * (end - self.at))
-        if len(self.window) != 32 * (end - self.at) or not self.window:
-            raise NotSound("leafhashes.bin is too short", self.at + len(self.window) // 32)
-        self.tree.known(self.at, [self.window[at : at + 32] for at in range(0, len(self.window), 32)])
-        self.at = end
-        while self.marks and self.marks[-1][0] == end:
-            if self.tree.root() != self.marks.pop()[1]:
-                raise NotSound(f"the leaves up to {end} are not those that were signed", self.sound_to, end)
-            self.sound_to = end
+        digest = self.hashes.read(32)
+        if len(digest) < 32:
+            raise NotSound("leafhashes.bin is too short", self.tree.at)
+        return digest
 
-    def _in_chain(self, index: int, told: dict[str, Any], digest: bytes) -> None:
+    def _add(self, digest: bytes) -> None:
+        """The next leaf of the tree; at a signed size the root must be the signed one."""
+        self.tree.add(digest)
+        if self.marks and self.marks[-1][0] == self.tree.at:
+            size, root = self.marks.pop()
+            if self.tree.root() != root:
+                raise NotSound(f"the leaves up to {size} are not those that were signed", self.sound_to, size)
+            self.sound_to = size
+
+    def _in_chain(self, index: int, told: dict[str, Any]) -> None:
         named = [told["act"]] if self.kind == "actor" else told["subj"]
         mine = [one for one in named if one["k"] in self.chains]
         if not mine:
             raise NotSound(f"leaf {index} does not name what was asked for", index)
         for one in mine:
             self.chains[one["k"]].take(index, one["n"], one["p"])
-        self.tree.known(index, [digest])
 
     def _payload(self, index: int, told: dict[str, Any], payload: bytes) -> None:
         if _sha256(PAYLOAD + payload).hexdigest() != told["ph"]:
@@ -602,35 +544,14 @@ class Walk:
             raise NotSound(f"leaf {index} is not of what was asked for", index)
         self.payloads += 1
 
-    def _end(self, expected: int) -> None:
-        if self.hashes:
-            if expected < self.stop:
-                self._hide(expected, self.stop)
-            self._load(self.stop)
-            if self.hashes.take(1):
-                raise NotSound("leafhashes.bin is too long")
-        for tag, end in self.ends.items():
-            self.chains[tag].end(*end)
-        self.tree.skip(self.tree.size)
 
-    def _out_of_order(self, index: int, expected: int, lines: Iterator[Any]) -> NotSound:
-        if index >= self.stop:
-            return NotSound(f"leaf {index} is not of what was asked for", index)
-        lowest = min([index, *(row[0] for row in _readable(lines))])
-        return NotSound(f"leaf {lowest} stands after leaf {expected - 1}", lowest)
-
-    def _earlier(self, bad: NotSound, index: int, lines: Iterator[Any]) -> NotSound:
-        """Where rows changed places, the lowest that comes after a higher one says more than the gap it left."""
-        later = [row[0] for row in _readable(lines)] if not self.hashes else []
-        lowest = min(later, default=index)
-        return NotSound(f"leaf {lowest} stands after leaf {index}", lowest) if lowest < index else bad
-
-
-def _readable(lines: Iterator[Any]) -> Iterator[Any]:
-    try:
-        yield from lines
-    except NotSound:
-        return
+def _sooner(bad: NotSound, index: int, lines: Iterator[Any]) -> NotSound:
+    """Where rows changed places, the lowest that comes after a higher one says more than the gap it left."""
+    lowest = index
+    with contextlib.suppress(NotSound):
+        for row in lines:
+            lowest = min(lowest, row[0])
+    return NotSound(f"leaf {lowest} stands after leaf {index}", lowest) if lowest < index else bad
 
 
 # --- The whole --------------------------------------------------------------------------------------------------------
@@ -656,7 +577,7 @@ class Check:
         self.extent = extent(self.manifest)  # as the log states it, once that is known
         self.at = ""  # when the statement was written
         self.withheld = 0
-        self.proofs = {"proofs/tree.bin", "proofs/heads.json"}  # what may stand there
+        self.proofs = {TREE, HEADS}  # what may stand there
         self.tied = False  # whether the statement is in the tree that was signed
 
     def run(self, witnesses: Sequence[Key], need: int) -> None:
@@ -669,8 +590,15 @@ class Check:
             raise NotSound(f"{found} of the witnesses you gave signed the checkpoint, and you asked for {need}")
         if not 0 <= manifest["size"] < self.size:
             raise NotSound("the checkpoint is older than the bundle")
-        ends, trouble = self._in_turn(self._heads)
-        walk = self._walk(ends or {})
+        ends: dict[str, tuple[int, int]] = {}
+        trouble = None  # to be said if no leaf can be named
+        try:
+            ends = self._heads()
+        except NotSound as bad:
+            trouble = bad
+        except (ValueError, KeyError, TypeError, AttributeError):
+            trouble = NotSound("proofs/heads.json cannot be read")
+        walk = self._walk(ends)
         if trouble:
             raise trouble
         self.withheld = walk.withheld
@@ -682,26 +610,16 @@ class Check:
         self._previous()
         self._files()
 
-    def _in_turn(self, check: Callable[[], Any]) -> tuple[Any, NotSound | None]:
-        """What came out, or what was wrong: to be said if no leaf can be named."""
-        try:
-            return check(), None
-        except NotSound as bad:
-            return None, bad
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return None, NotSound("proofs/heads.json cannot be read")
-
     def _walk(self, ends: dict[str, tuple[int, int]]) -> Walk:
         bundle, ranged = self.bundle, self.manifest["scope"]["kind"] == "range"
-        others = bundle.open("proofs/tree.bin")
-        hashes = bundle.open("leafhashes.bin") if ranged else None
-        walk = Walk(self.manifest, self.extent, Tree(self.size, lambda: others.take(32)), hashes)
+        parts = {name: bundle.open(name) for name in ["events.jsonl", TREE, "leafhashes.bin"][: 2 + ranged]}
+        others = parts[TREE]
+        walk = Walk(self.manifest, self.extent, Tree(self.size, lambda: others.read(32)), parts.get("leafhashes.bin"))
         walk.ends = ends
         if ranged:
             self._marks(walk)
-        events = bundle.open("events.jsonl")
         try:
-            walk.go(rows(events))
+            walk.go(rows(parts["events.jsonl"]))
         except NotSound as bad:
             self._each(walk, bad.until or bad.position)
             raise
@@ -709,35 +627,31 @@ class Check:
         if walk.tree.root() != self.root:
             until = walk.stop if ranged else None
             raise NotSound("the leaves are not those that were signed", walk.sound_to if ranged else None, until)
-        if others.take(1):
-            raise NotSound("proofs/tree.bin is too long")
-        for name, part in (("events.jsonl", events), ("proofs/tree.bin", others), ("leafhashes.bin", hashes)):
-            if part:
-                bundle.digests[name] = part.end()
+        if others.read(1):
+            raise NotSound(f"{TREE} is too long")
+        for name, part in parts.items():
+            bundle.end(name, part)
         return walk
 
     def _marks(self, walk: Walk) -> None:
         """Checkpoints signed within the range: with them a change can be narrowed down to the leaves between two."""
         self.proofs.add("proofs/checkpoints.json")
-        found = [
-            checkpoint(one, self.key, "an older checkpoint") for one in self.bundle.json("proofs/checkpoints.json")
-        ]
+        notes = self.bundle.json("proofs/checkpoints.json")
+        found = [checkpoint(one, self.key, "an older checkpoint") for one in notes]
         if sorted(set(found)) != found or (found and not walk.start < found[0][0] <= found[-1][0] <= walk.stop):
             raise NotSound("proofs/checkpoints.json holds other checkpoints than those of the range")
-        walk.marks, walk.sound_to = found[::-1], walk.start
+        walk.marks = found[::-1]
 
     def _each(self, walk: Walk, below: int | None) -> None:
         """The proofs of single rows, which other programs can check as well, up to where something else was wrong.
 
         Where not even the statement is in the tree, all of it is another, and no single proof names a place.
         """
-        if not self.tied:
-            return
         every = self.extent["leaves"] <= EACH
         told = dict(list(walk.seen.items())[: None if every else 1])
         if walk.last and (every or below is None):
             told[walk.last[0]] = walk.last[1]
-        for index, digest in sorted(told.items()):
+        for index, digest in told.items() if self.tied else ():
             if below is None or (index < below and f"proofs/{index}.tlog-proof" in self.bundle.names):
                 self._proof(index, digest)
 
@@ -755,7 +669,7 @@ class Check:
 
     def _heads(self) -> dict[str, tuple[int, int]]:
         """The statement in the log, and what it says of each tag: how many leaves, and which is the last."""
-        heads = self.heads = self.bundle.json("proofs/heads.json")
+        heads = self.heads = self.bundle.json(HEADS)
         if set(heads) != {"index", "leaf", "payload", "salt", "tags"}:
             raise NotSound("proofs/heads.json is not as it was written")
         leaf, payload = base64.b64decode(heads["leaf"]), base64.b64decode(heads["payload"])
