@@ -68,7 +68,7 @@ def export_cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
         "insight/export.html#progress",
         to="exports",
         say="The export is cancelled.",
-        export=custody.shown(found),
+        **_page(found),
     )
 
 
