@@ -225,12 +225,14 @@ def end_check(check: LogCheck, *, now: datetime, verdict: proving.Verdict | None
     told: dict[str, Any] = {"why": why, "verdict": "could not be told"}
     fields: dict[str, Any] = {"why": why}
     if verdict:
+        verdict = verdict.whole()
         fields = {
             "sound": verdict.sound, "size": verdict.size, "waiting": verdict.waiting, "checkpoint": verdict.checkpoint,
             "signed_at": verdict.at, "position": verdict.position, "why": verdict.why[:300], "done": verdict.size,
         }  # fmt: skip
         told = {"verdict": "sound" if verdict.sound else "not sound", "size": verdict.size, "why": verdict.why[:300]}
-        told |= {"signed": verdict.size - verdict.waiting} if verdict.sound else {"position": str(verdict.position)}
+        told |= {"signed": verdict.size - verdict.waiting} if verdict.sound else {}
+        told |= {} if verdict.position is None else {"position": str(verdict.position)}
     if not mine.update(ended_at=now, beat_at=now, **fields):
         return False
     audit.record(Event.LOG_VERIFIED, by=check.asked_by, of=f"log:{settings.AUDIT_ORIGIN}", now=now, **told)

@@ -158,6 +158,8 @@ def write(
     )  # fmt: skip
     wait.call = lambda: progress(maker.done, maker.total)
     index, mark = covered(statement.pk, wait)
+    if not mark.note.startswith(f"{key.name}\n"):
+        raise Refused("The log goes on under another name since this was begun. Nothing was made; ask again.")
     maker.proofs(mark, index, before)
     maker.close(manifest, _told(statement, index, salt, scope, counts), mark, key)
     return Written(maker.leaves, maker.payloads, maker.hidden, counts.size, mark.size, bytes(mark.root).hex(), key.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,12 @@ class Verdict:
     unplaced: int = 0  # events in the table that have no place and do not wait for one
     position: int | None = None  # the first bad leaf
     why: str = ""
+
+    def whole(self) -> Verdict:
+        """The same, but not sound where events stand beside the tree: each leaf is, and nothing proves those."""
+        if not self.sound or not self.unplaced:
+            return self
+        return replace(self, sound=False, why=f"{self.unplaced} events have no place and wait for none")
 
 
 def public_key() -> note.Verifier | None:

@@ -19,9 +19,11 @@ def main() -> int:
     pages = [sys.executable, "-m", "tests.bench.pages", "--sizes", asked.sizes, "--rounds", str(asked.rounds)]
     risk = [sys.executable, "-m", "tests.bench.risk"]
     effect = [sys.executable, "-m", "tests.bench.effect", "--rounds", str(asked.rounds)]
+    prove = [sys.executable, "-m", "tests.bench.prove"]
     audited = [sys.executable, "-m", "tests.bench.audited"]
     exports = [sys.executable, "-m", "tests.bench.exports"]
-    return max(subprocess.run(words, check=False).returncode for words in (pages, risk, effect, audited, exports))
+    every = (pages, risk, effect, audited, prove, exports)
+    return max(subprocess.run(words, check=False).returncode for words in every)
 
 
 if __name__ == "__main__":

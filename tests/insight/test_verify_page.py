@@ -94,6 +94,24 @@ def test_it_is_red_with_the_first_bad_position_and_says_it_aloud(signer, signed_
     assert b'"verdict":"not sound"' in bytes(AuditEvent.objects.get(type="log.verified").payload)
 
 
+def test_it_is_red_when_an_event_stands_beside_the_tree(signer, signed_in, vera):
+    write(10)
+    seal()
+    signer.sign()
+    write(2)
+    tamper("DELETE FROM portal_pending")  # so that they will never have a place
+    client = signed_in(vera)
+
+    check = checked(client)
+
+    assert (check.sound, check.position) == (False, None)
+    words = words_of(client)
+    assert "The log is not whole." in words
+    assert "2 events have no place and wait for none" in words
+    assert "First bad position" not in words
+    assert b'"position"' not in bytes(AuditEvent.objects.get(type="log.verified").payload)
+
+
 def test_without_a_key_it_says_nothing_either_way(real_commits, settings, tmp_path, signed_in, vera):
     settings.SIGNER_DIR = tmp_path / "nowhere"
     write(3)

@@ -42,7 +42,7 @@ class Command(BaseCommand):
             raise CommandError(f"not sound at {verdict.position}: {verdict.why}")
         self._say_up_to_where(verdict)
         if verdict.unplaced:
-            raise CommandError(f"sound, but not whole: {verdict.unplaced} events have no place and wait for none")
+            raise CommandError(f"sound, but not whole: {verdict.whole().why}")
         gone = Alarm.objects.filter(kind=Alarm.Kind.GONE)
         if (count := gone.count()) != options["known_gone"]:
             newest = gone.order_by("-created_at").first()
