@@ -29,6 +29,7 @@ VISIBILITY = {"visibility_timeout": 300}  # the shortest of any app on a broker 
 
 TIMETABLE: dict[str, dict[str, Any]] = {
     "take-new": {"task": "moderation.cases.tasks.take_new", "schedule": 15.0, "options": {"expires": 15}},
+    "pull-reports": {"task": "risk.intake.tasks.pull", "schedule": 60.0, "options": {"expires": 60}},
     "return-expired": {"task": "moderation.cases.tasks.return_expired", "schedule": 10.0, "options": {"expires": 10}},
     "release-due": {"task": "moderation.decisions.tasks.release_due", "schedule": 10.0, "options": {"expires": 10}},
     "meet-deadlines": {

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 import tomllib
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from django.core.exceptions import ImproperlyConfigured
 
 
 class BadDescription(Exception):
@@ -13,6 +17,41 @@ class BadDescription(Exception):
     def __init__(self, file: str, line: int, reason: str) -> None:
         super().__init__(f"{file}, line {line}: {reason}")
         self.file, self.line, self.reason = file, line, reason
+
+
+class Described(Protocol):
+    """What every description has."""
+
+    @property
+    def name(self) -> str: ...
+
+
+D = TypeVar("D", bound=Described)
+
+
+def load(shipped: Path, own: str, *, setting: str, parse: Callable[..., D]) -> dict[str, D]:
+    """The descriptions of two folders by name: the shipped ones, and those in the folder a setting names, if any.
+
+    Raises `ImproperlyConfigured` with the file, line and reason of a bad one.
+    """
+    if own and not Path(own).is_dir():
+        raise ImproperlyConfigured(f"{setting}: {own} is no folder")
+    found: dict[str, D] = {}
+    for path in [*sorted(shipped.glob("*.toml")), *(sorted(Path(own).glob("*.toml")) if own else [])]:
+        try:
+            text = path.read_text(encoding="utf-8")
+            one = parse(text, file=path.name)
+            if one.name != path.stem:
+                reason = f"a description is named as its file, not {one.name}"
+                raise BadDescription(path.name, line_of(text, "name"), reason)
+            if one.name in found:
+                raise BadDescription(path.name, line_of(text, "name"), "there are two of this name")
+        except BadDescription as bad:
+            raise ImproperlyConfigured(str(bad)) from None
+        except (OSError, UnicodeDecodeError) as unread:
+            raise ImproperlyConfigured(f"{path.name} cannot be read: {unread}") from None
+        found[one.name] = one
+    return found
 
 
 def read(text: str, *, file: str) -> dict[str, Any]:

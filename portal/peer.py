@@ -59,6 +59,10 @@ class Lost(Exception):
         self.unreached = unreached
 
 
+class TooMuch(Lost):
+    """The answer is longer than may be read."""
+
+
 def value_of(setting: str) -> str:
     """What a named setting holds: ours, or a variable of the environment, or the file that `NAME_FILE` names."""
     if hasattr(settings, setting):
@@ -92,12 +96,12 @@ def wrong_base(base: str) -> str:
 
 def ask(
     peer: Peer, method: str, path: str, *, clock: datetime, headers: dict[str, str] | None = None,
-    body: bytes | None = None, secret: str | None = None,
+    body: bytes | None = None, secret: str | None = None, largest: int = LARGEST,
 ) -> Reply:  # fmt: skip
     """One call: no redirects, 2 s to connect, 10 s of silence, 15 s in all, and not more of the answer than we keep.
 
     Raises `Refused` or `Lost`. `clock` is the database's time, which stands in the signature; `secret` is said in place
-    of the right one, to see whether that makes a difference.
+    of the right one, to see whether that makes a difference. `largest`: bytes of an answer that are read.
     """
     base, secret = value_of(peer.base).rstrip("/"), secret or value_of(peer.secret)
     if complaint := wrong_base(base) or ("" if secret else f"{peer.secret} is not set"):
@@ -110,15 +114,15 @@ def ask(
                 stream=True,
             )  # fmt: skip
             raw = b""
-            while len(raw) <= LARGEST and (part := response.raw.read(LARGEST + 1, decode_content=False)):
+            while len(raw) <= largest and (part := response.raw.read(largest + 1, decode_content=False)):
                 raw += part  # to the very end: a reading cut short raises only there
     except line.ForbiddenAddress as strange:
         raise Refused(str(strange)) from None
     except (requests.RequestException, HTTPError, OSError, ValueError) as lost:
         raise _lost(lost, late=deadline.passed) from None
-    if len(raw) > LARGEST:
+    if len(raw) > largest:
         response.close()
-        raise Lost(f"answered {response.status_code} with more than {LARGEST} bytes")
+        raise TooMuch(f"answered {response.status_code} with more than {largest} bytes")
     return Reply(response.status_code, *_understood(raw), response.headers.get("Retry-After"))
 
 

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 
-from portal import peer
-from portal.described import BadDescription
+from portal import described, peer
 from portal.peer import Reply
 
 from . import schedule
@@ -29,26 +27,7 @@ def descriptions() -> dict[str, Description]:
 
     Raises `ImproperlyConfigured` with the file, line and reason of a bad one.
     """
-    found: dict[str, Description] = {}
-    own = Path(settings.BACKENDS_DIR) if settings.BACKENDS_DIR else None
-    if own and not own.is_dir():
-        raise ImproperlyConfigured(f"BACKENDS_DIR: {own} is no folder")
-    for path in [*sorted(FOLDER.glob("*.toml")), *(sorted(own.glob("*.toml")) if own else [])]:
-        try:
-            description = parse(path.read_text(encoding="utf-8"), file=path.name)
-        except BadDescription as bad:
-            raise ImproperlyConfigured(str(bad)) from None
-        except (OSError, UnicodeDecodeError) as unread:
-            raise ImproperlyConfigured(f"{path.name} cannot be read: {unread}") from None
-        if description.name != path.stem:
-            line = description.line("name")
-            raise ImproperlyConfigured(
-                f"{path.name}, line {line}: a description is named as its file, not {description.name}"
-            )
-        if path.stem in found:
-            raise ImproperlyConfigured(f"{path.name}, line {description.line('name')}: there are two of this name")
-        found[description.name] = description
-    return found
+    return described.load(FOLDER, settings.BACKENDS_DIR, setting="BACKENDS_DIR", parse=parse)
 
 
 def serving(platform: str) -> Description | None:

@@ -21,9 +21,12 @@ SELECT status, count(*), coalesce(extract(epoch FROM now() - min(ordered_at)), 0
   FROM moderation_enforcement WHERE status IN ('queued', 'in_flight', 'retrying', 'stopped', 'unsure') GROUP BY status
 """
 
+FEEDS = "SELECT name, extract(epoch FROM now() - pulled_at) FROM risk_feed WHERE pulled_at IS NOT NULL"
+
 
 def gauges() -> bytes:
-    """The gauges in Prometheus' text format: `reeve_queue_waiting`, `reeve_queue_late_seconds`, `reeve_outbox_*`."""
+    """The gauges in Prometheus' text format: `reeve_queue_waiting`, `reeve_queue_late_seconds`, `reeve_outbox_*`,
+    `reeve_feed_read_seconds`."""
     registry = CollectorRegistry()
     waiting = Gauge("reeve_queue_waiting", "Cases waiting, exact up to 10,000.", ["queue"], registry=registry)
     late = Gauge(
@@ -34,6 +37,7 @@ def gauges() -> bytes:
     )
     actions = Gauge("reeve_outbox_actions", "Actions not yet in a final state.", ["state"], registry=registry)
     oldest = Gauge("reeve_outbox_oldest_seconds", "Age of the oldest such action.", ["state"], registry=registry)
+    feeds = Gauge("reeve_feed_read_seconds", "Seconds since a feed was last read whole.", ["feed"], registry=registry)
     with connection.cursor() as cursor:
         cursor.execute(DEPTHS, [CAP])
         for slug, depth, lateness in cursor.fetchall():
@@ -44,4 +48,7 @@ def gauges() -> bytes:
         for state, depth, age in cursor.fetchall():
             actions.labels(state).set(depth)
             oldest.labels(state).set(float(age))
+        cursor.execute(FEEDS)
+        for name, seconds in cursor.fetchall():
+            feeds.labels(name).set(float(seconds))
     return generate_latest(registry)

@@ -7,7 +7,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,7 +15,7 @@ from .schema import BadSignal
 
 TRUE = frozenset({"1", "true", "t", "yes", "y"})
 FALSE = frozenset({"0", "false", "f", "no", "n"})
-TYPES = ("int", "float", "bool", "date", "time", "text")
+TYPES = ("int", "float", "bool", "date", "time", "millis", "text")
 TYPE_OF_ATTRIBUTE = {"decimal": "float", "code": "text"}
 SECTIONS = {"signal", "account", "attributes", "data", "links", "scores", "ignore"}
 
@@ -110,6 +110,11 @@ def read_map(text: str, *, source: str, known: Mapping[str, str]) -> Map:
         told = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadMap(f"The map is not TOML: {error}") from None
+    return map_of(told, source=source, known=known)
+
+
+def map_of(told: Mapping[str, Any], *, source: str, known: Mapping[str, str]) -> Map:
+    """The map in these tables. Raises `BadMap` with a sentence."""
     if unknown := set(told) - SECTIONS:
         raise BadMap(f"The map has a section [{sorted(unknown)[0]}]; there are {', '.join(sorted(SECTIONS))}.")
     signal = {key: _source(f"$.{key}", value) for key, value in told.get("signal", {}).items()}
@@ -208,12 +213,18 @@ def _time(source: Source, cell: Any) -> str:
     return at.isoformat()
 
 
+def _millis(source: Source, cell: Any) -> str:
+    """Milliseconds since 1970, as ISO text."""
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(str(cell).strip()))).isoformat()
+
+
 _READERS: dict[str, Any] = {
     "int": _int,
     "float": lambda source, cell: float(cell),
     "bool": _bool,
     "date": _date,
     "time": _time,
+    "millis": _millis,
     "text": lambda source, cell: _time(source, cell) if source.zone or isinstance(cell, datetime) else str(cell),
 }
 _NOUN = {
@@ -222,5 +233,6 @@ _NOUN = {
     "bool": "yes or no",
     "date": "a day",
     "time": "a time",
+    "millis": "a time in milliseconds since 1970",
     "text": "a text",
 }

@@ -95,6 +95,22 @@ class Batch(models.Model):
         return f"batch:{self.pk}"
 
 
+class Feed(models.Model):
+    """How far a system was read that we ask for what people reported there; its description is a TOML file."""
+
+    name = models.CharField(max_length=32, primary_key=True)
+    cursor = models.PositiveBigIntegerField(default=0)  # the highest id up to which everything was read
+    pulled_at = models.DateTimeField(null=True)
+    problem = models.CharField(max_length=200, blank=True)  # why the last reading ended early
+
+    DATA = {
+        "internal: operation": "name cursor pulled_at problem",
+    }
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Signal(models.Model):
     """What came: one thing somebody told us about one account. Texts and people in `data` are vault references."""
 

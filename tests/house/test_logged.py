@@ -39,6 +39,7 @@ PARTS = {
     "portal.Tile": "written by the sequencer's role alone",
     "portal.Tree": "written by the sequencer's role alone",
     "portal.VaultValue": "a value without its key says nothing; the act that keeps it carries the commitment",
+    "risk.Feed": "how far a list of reports was read; what came of it is told by signals.accepted",
     "risk.Link": "as accounts",
     "risk.Reason": "a part of a score",
     "risk.SignalKind": "kinds.published tells of all shipped kinds at once",

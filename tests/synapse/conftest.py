@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.enforcement.conftest import ordered  # noqa: F401 - a fixture of these tests too
+
 from .homeserver import Homeserver, NotInstalled, environment
 
 

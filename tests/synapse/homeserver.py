@@ -71,6 +71,7 @@ class Homeserver:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
+        self.sent: list[str] = []  # a message's number is its place here
         self.process: subprocess.Popen[bytes] | None = None
         self.shared_secret = os.urandom(16).hex()
         self._configure()

@@ -16,7 +16,6 @@ from moderation.enforcement.models import Backend, Enforcement
 from portal.audit.models import AuditEvent
 from risk.intake.models import Account
 from tests.conftest import NOON
-from tests.enforcement.conftest import ordered  # noqa: F401 - a fixture
 
 from .homeserver import NAME, Homeserver
 
@@ -62,7 +61,7 @@ def carried_out(action: Enforcement) -> Enforcement:
 
 
 @pytest.mark.parametrize("kind", MEASURES)
-def test_it_applies_reads_back_and_reverses_each_measure_twice_in_a_row(homeserver, member, ordered, kind):  # noqa: F811
+def test_it_applies_reads_back_and_reverses_each_measure_twice_in_a_row(homeserver, member, ordered, kind):
     lift, word = MEASURES[kind]
     account = member()
     fresh = dict.fromkeys(homeserver.state(account.external_id), False)
@@ -82,7 +81,7 @@ def test_it_applies_reads_back_and_reverses_each_measure_twice_in_a_row(homeserv
     assert [row.seq for row in Enforcement.objects.filter(account=account).order_by("seq")] == [1, 2, 3, 4]
 
 
-def test_it_goes_on_where_it_was_when_the_homeserver_is_killed(homeserver, member, ordered):  # noqa: F811
+def test_it_goes_on_where_it_was_when_the_homeserver_is_killed(homeserver, member, ordered):
     accounts = {kind: member() for kind in MEASURES}
     first = {kind: carried_out(ordered(kind, account=account)) for kind, account in accounts.items()}
 
@@ -109,7 +108,7 @@ def test_it_goes_on_where_it_was_when_the_homeserver_is_killed(homeserver, membe
         assert not any(homeserver.state(account.external_id).values())
 
 
-def test_a_call_that_dies_with_the_homeserver_is_asked_for_again(homeserver, member, ordered):  # noqa: F811
+def test_a_call_that_dies_with_the_homeserver_is_asked_for_again(homeserver, member, ordered):
     account = member()
     action = ordered("ban", account=account)
     homeserver.freeze()
@@ -128,7 +127,7 @@ def test_a_call_that_dies_with_the_homeserver_is_asked_for_again(homeserver, mem
     assert homeserver.state(account.external_id)["deactivated"]
 
 
-def test_what_stands_already_is_not_done_again(homeserver, member, ordered):  # noqa: F811
+def test_what_stands_already_is_not_done_again(homeserver, member, ordered):
     account = member()
     homeserver.ask(
         "PUT", f"/_synapse/admin/v1/suspend/{account.external_id}", {"suspend": True}, token=homeserver.admin
@@ -140,7 +139,7 @@ def test_what_stands_already_is_not_done_again(homeserver, member, ordered):  # 
 
 
 @pytest.mark.parametrize("kind", [kind for pair in MEASURES.items() for kind in (pair[0], pair[1][0])])
-def test_it_never_makes_an_account_that_is_not_there(homeserver, ordered, db, kind):  # noqa: F811
+def test_it_never_makes_an_account_that_is_not_there(homeserver, ordered, db, kind):
     name = f"@nobody{next(_numbers)}:{NAME}"
     account = Account.objects.create(platform="matrix", external_id=name, first_seen_at=NOON, last_seen_at=NOON)
     action = ordered(kind, account=account)
@@ -153,7 +152,7 @@ def test_it_never_makes_an_account_that_is_not_there(homeserver, ordered, db, ki
     assert name not in {user["name"] for user in told["users"]}
 
 
-def test_an_account_of_another_homeserver_is_for_a_person_to_look_at(homeserver, ordered, db):  # noqa: F811
+def test_an_account_of_another_homeserver_is_for_a_person_to_look_at(homeserver, ordered, db):
     name = "@somebody:elsewhere.test"
     account = Account.objects.create(platform="matrix", external_id=name, first_seen_at=NOON, last_seen_at=NOON)
     action = ordered("suspend", account=account)
@@ -165,7 +164,7 @@ def test_an_account_of_another_homeserver_is_for_a_person_to_look_at(homeserver,
     assert "Can only look up local users" in action.detail
 
 
-def test_a_token_without_power_pauses_the_backend_and_loses_nothing(homeserver, member, ordered, settings):  # noqa: F811
+def test_a_token_without_power_pauses_the_backend_and_loses_nothing(homeserver, member, ordered, settings):
     account = member()
     settings.SYNAPSE_TOKEN = homeserver.register(f"plain{next(_numbers)}")["access_token"]
     action = ordered("suspend", account=account)
