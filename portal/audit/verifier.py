@@ -40,6 +40,7 @@ LOOSE = {"manifest.json", "SHA256SUMS", "checkpoint.txt", "previous-checkpoint.t
 _sha256 = hashlib.sha256
 _ROW = re.compile(rb'\{"i":(0|[1-9][0-9]{0,17}),"leaf":"([^"]*)"(?:,"payload":"([^"]*)")?\}\n')
 _strict = json.JSONDecoder(parse_constant=lambda name: _refuse(f"{name} is no JSON"))
+_scan = _strict.scan_once  # type: ignore[attr-defined]  # a value at a place in a text, and where it ends
 
 
 class NotSound(Exception):
@@ -68,7 +69,10 @@ class Verdict:
 def _json(raw: bytes) -> Any:
     """What these bytes say, all of them. Raises `ValueError`."""
     text = raw.decode()
-    found, end = _strict.raw_decode(text)
+    try:
+        found, end = _scan(text, 0)
+    except StopIteration:
+        raise ValueError("no JSON") from None
     return found if end == len(text) else _refuse("more than one value")
 
 
@@ -215,7 +219,7 @@ class Tree:
         """The hash of the next leaf, or of the subtree over so many leaves."""
         self.at += whole
         while self.stack and self.stack[-1][0] == whole:
-            digest, whole = _node(self.stack.pop()[1], digest), 2 * whole
+            digest, whole = _sha256(b"\x01" + self.stack.pop()[1] + digest).digest(), 2 * whole
         self.stack.append((whole, digest))
 
     def skip(self, to: int) -> None:
