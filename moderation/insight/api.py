@@ -38,13 +38,17 @@ SHOWN = inline_serializer(
 REQUEST = inline_serializer(
     "ExportRequest",
     {
-        "format": serializers.ListField(child=serializers.ChoiceField(choices=list(exports.FORMATS)), required=False),
+        "format": serializers.ListField(
+            child=serializers.ChoiceField(choices=list(exports.FORMATS)),
+            required=False,
+            help_text="copies beside the events, which are always in as jsonl",
+        ),
         "purpose": serializers.CharField(max_length=500),
-        "from": serializers.CharField(required=False),
+        "from": serializers.CharField(required=False, help_text="a day or a moment; times are not proven"),
         "to": serializers.CharField(required=False),
         "account": serializers.CharField(required=False, help_text="platform:id"),
         "case": serializers.CharField(required=False),
-        "actor": serializers.CharField(required=False, help_text="a user name"),
+        "actor": serializers.CharField(required=False, help_text="a user name: a reviewer, a lead, a service"),
         "policy": serializers.CharField(required=False),
         "type": serializers.CharField(required=False, help_text="an event such as case.claimed, or its first word"),
     },
@@ -102,7 +106,7 @@ def cancel(request: Request, pk: UUID) -> Response:
     summary="The file of an export",
     tags=["exports"],
     responses={
-        (200, "application/octet-stream"): OpenApiTypes.BINARY,
+        (200, "application/zip"): OpenApiTypes.BINARY,
         (404, "application/problem+json"): PROBLEM,
         (409, "application/problem+json"): PROBLEM,
     },
@@ -110,7 +114,7 @@ def cancel(request: Request, pk: UUID) -> Response:
 @api_view(["GET"])
 @api_requires(Permission.EXPORT_MAKE)
 def fetch(request: Request, pk: UUID) -> FileResponse:
-    """The bundle: a zip with the events, their proof, and `verify.py`."""
+    """The bundle: one zip with the events, the proof that none was changed or left out, and `verify.py`."""
     return custody.file_of(_own(request, pk), now=timezone.now(), road="call")
 
 

@@ -44,6 +44,7 @@ PAGES = [
     ("verify", "vera", "/log/verify/"),
     ("evidence", "vera", "/log/evidence/{evidence}/"),
     ("exports", "vera", "/exports/"),
+    ("export", "vera", "/exports/{export}/"),
     ("outbox", "ben", "/outbox/"),
     ("outbox-operator", "otto", "/outbox/"),
     ("settings-queues", "ada", "/settings/queues/"),
@@ -70,16 +71,31 @@ def claimed(served: Any, django_db_blocker: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def places(served: Any, claimed: None, django_db_blocker: Any) -> dict[str, Any]:
+def places(
+    served: Any, claimed: None, provers: Any, tmp_path_factory: Any, django_db_blocker: Any
+) -> Iterator[dict[str, Any]]:
     """What stands in braces in an address."""
+    from django.test import override_settings
+    from django.utils import timezone
+
     from moderation.decisions.models import Decision
+    from moderation.insight import actions, exports, history
     from portal.audit.models import AuditEvent
 
     _, world = served
-    with django_db_blocker.unblock():
+    with django_db_blocker.unblock(), override_settings(DATA_DIR=tmp_path_factory.mktemp("data")):
         event = AuditEvent.objects.filter(type="decision.held").values_list("pk", flat=True)[0]
         frozen = Decision.objects.exclude(evidence=None).values_list("evidence", flat=True)[0]
-    return {"event": event, "evidence": frozen, **{name: case.pk for name, case in world.cases.items()}}
+        vera = world.people["vera"]
+        chosen = history.read({"actor": "ada", "from": "2026-01-01"}, wanted_by=vera)
+        export = actions.request_export(chosen, formats=["csv"], purpose="look", by=vera, now=timezone.now())
+        assert exports.make(export.pk, clock=timezone.now, pause=provers.prove)
+        yield {
+            "event": event,
+            "evidence": frozen,
+            "export": export.pk,
+            **{name: case.pk for name, case in world.cases.items()},
+        }
 
 
 @pytest.fixture(scope="module")
