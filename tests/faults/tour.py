@@ -126,14 +126,19 @@ class Tour:
 
     def outbox(self) -> None:
         """What stands still is sent again, or given up; a backend is stopped for a while."""
+        from django.db import transaction
+
         from moderation.enforcement.models import Enforcement
+        from tests.make import tell
 
         for name in ("enforcement-retry", "api-enforcement-retry", "enforcement-skip"):
             decision, n = self.decision("released")
             action = Enforcement.objects.get(decision=decision)
-            Enforcement.objects.filter(pk=action.pk).update(status="in_flight", lease_token=decision.pk,
-                                                            lease_until=self.now)  # fmt: skip
-            Enforcement.objects.filter(pk=action.pk).update(status="stopped", lease_token=None, lease_until=None)
+            with transaction.atomic():
+                tell(action)
+                mine = Enforcement.objects.filter(pk=action.pk)
+                mine.update(status="in_flight", lease_token=decision.pk, lease_until=self.now)
+                mine.update(status="stopped", lease_token=None, lease_until=None)
             self.go(name, "lead", action.pk, n=n, reason="the platform does not know it")
         for name in ("backend-pause", "backend-resume"):
             self.go(name, "operator", "platform", why="they asked us to")
