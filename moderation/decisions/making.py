@@ -11,6 +11,7 @@ from django.db.models import Model
 from moderation.cases import actions as cases
 from moderation.cases.models import Case, Workflow
 from moderation.cases.moving import keep_text
+from moderation.enforcement.connector import able_on
 from portal.audit import actions as audit
 from portal.audit.events import Event
 from portal.people.models import User
@@ -68,6 +69,9 @@ def settle(case: Case, word: Word, *, now: datetime) -> Settled:
     policy = _by_key(Policy, "in_force AND code", code) if code else None
     open_types = {case.risk_type} if risk_type == case.risk_type else types_of(case)
     if sentence := refusals.fits(word, workflow=workflow, reason=reason, policy=policy, open_types=open_types):
+        raise Refused(sentence, status=400)
+    platform = case.account.platform
+    if sentence := refusals.beyond(word, platform=platform, able=able_on(platform)):
         raise Refused(sentence, status=400)
     assert reason is not None
     if sentence := refusals.too_long(word, workflow=workflow, now=now):

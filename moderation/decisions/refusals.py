@@ -77,6 +77,17 @@ def fits(
     return None
 
 
+def beyond(word: Word, *, platform: str, able: Collection[str] | None) -> str | None:
+    """Why this cannot be done where the account is. `able`: the kinds its backend knows, None where there is none."""
+    kind = OUTCOMES[word.outcome].sends
+    if not kind or (able is not None and kind in able):
+        return None
+    if able is None:
+        return f"No backend serves the platform {platform}, so nothing can be done there."
+    possible = ", ".join(effect.says for effect in OUTCOMES.values() if effect.sends in able) or "nothing"
+    return f"“{OUTCOMES[word.outcome].says}” cannot be done on {platform}. Possible there: {possible}."
+
+
 def too_long(word: Word, *, workflow: Workflow | None, now: datetime) -> str | None:
     """Why a provisional measure cannot last that long: it ends when its answer is due."""
     waits = (workflow.pending if workflow else {}).get(word.outcome)

@@ -37,6 +37,12 @@ def serving(platform: str) -> Description | None:
     return (named or rest or [None])[0]  # type: ignore[list-item]
 
 
+def able_on(platform: str) -> frozenset[str] | None:
+    """The kinds of action that can be done on a platform; None where no backend serves it."""
+    description = serving(platform)
+    return frozenset(description.requests) if description else None
+
+
 def carry_out(description: Description, call: Call, *, clock: datetime) -> Answer:
     """Do it, reading back where only that can tell. `clock` is the database's, which stands in the signature."""
     request = description.requests.get(call.kind)

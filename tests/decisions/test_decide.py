@@ -11,11 +11,12 @@ from moderation.cases import actions as cases
 from moderation.cases.models import Case, Draft, Evidence
 from moderation.decisions import actions
 from moderation.decisions.models import Decision
+from moderation.enforcement import connector
 from moderation.enforcement.models import Enforcement
 from portal.audit.models import AuditEvent
 from portal.privacy.actions import open_value
 from portal.refusal import Refused
-from risk.intake.models import Signal, Standing
+from risk.intake.models import Account, Signal, Standing
 from tests.make import BAN, NOON, later, make_case, make_decision, make_row_account, make_score
 
 
@@ -34,6 +35,25 @@ def test_it_holds_the_decision_for_the_undo_window(ada):
     case = Case.objects.get(pk=case.pk)
     assert (case.status, case.claimed_by, case.ended_at) == ("decided", None, NOON)
     assert not Enforcement.objects.exists()
+
+
+@pytest.mark.parametrize(("outcome", "said"), [("warn", "Warn"), ("restrict", "Restrict")])
+def test_it_refuses_what_cannot_be_done_where_the_account_is(ada, outcome, said):
+    case = make_case(at="claimed", by=ada)
+    Account.objects.filter(pk=case.account_id).update(platform="matrix")
+    case = Case.objects.get(pk=case.pk)
+
+    with pytest.raises(Refused, match=f"“{said}” cannot be done on matrix. Possible there: Limit reach, Suspend, Ban"):
+        decide(case, by=ada, outcome=outcome, scope="live" if outcome == "restrict" else "")
+
+    assert not Decision.objects.exists()
+
+
+def test_it_refuses_what_nobody_would_carry_out(ada, monkeypatch):
+    monkeypatch.setattr(connector, "serving", lambda platform: None)
+
+    with pytest.raises(Refused, match="No backend serves the platform main"):
+        decide(make_case(at="claimed", by=ada), by=ada)
 
 
 def test_it_orders_the_effect_at_once_where_no_undo_is_wanted(ada):
