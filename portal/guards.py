@@ -72,10 +72,10 @@ def logged(
     return decorate
 
 
-_NAMED = [("named", "text")]
+_NAMED = [("named", "pg_catalog.text")]
 
-# Tables are named with their schema: a temporary table of the same name would come first otherwise, and anybody may
-# make one. Only who owns the table may set this aside, and must say so (`SET reeve.unlogged = '…'`): see ADR 8.
+# Tables and types are named with their schema: a temporary one of the same name would come first otherwise, and anybody
+# may make one. Only who owns the table may set this aside, and must say so (`SET reeve.unlogged = '…'`): see ADR 8.
 _BY_THE_OWNER = """
     IF current_setting('reeve.unlogged', true) <> '' THEN
         IF current_user = (SELECT pg_get_userbyid(c.relowner) FROM pg_catalog.pg_class c WHERE c.oid = TG_RELID) THEN
@@ -95,7 +95,7 @@ def _insist(name: str, ends: str = "") -> str:
     named := {name};
     IF NOT EXISTS (
         SELECT 1 FROM public.portal_auditevent e
-         WHERE e.xid = pg_current_xact_id()::text::bigint AND (named = ANY (e.subjects) {swept})
+         WHERE e.xid = pg_current_xact_id()::pg_catalog.text::bigint AND (named = ANY (e.subjects) {swept})
            AND e.occurred_at > now() - interval '1 minute'
     ) THEN
         RAISE EXCEPTION USING

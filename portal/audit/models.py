@@ -51,8 +51,8 @@ class AuditEvent(models.Model):
                 operation=pgtrigger.Insert,
                 when=pgtrigger.Before,
                 func=(
-                    "NEW.xid := pg_current_xact_id()::text::bigint; NEW.occurred_at := statement_timestamp(); "
-                    "RETURN NEW;"
+                    "NEW.xid := pg_current_xact_id()::pg_catalog.text::bigint; "
+                    "NEW.occurred_at := statement_timestamp(); RETURN NEW;"
                 ),
             ),
             pgtrigger.Protect(name="event_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),

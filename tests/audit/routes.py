@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg2
+from asgiref.sync import async_to_sync
 from django.apps import apps
 from django.core import serializers
-from django.db import connection, models, transaction
+from django.db import connection, migrations, models, transaction
+from django.db.migrations.state import ProjectState
 from django.forms import modelform_factory
 
 from moderation.cases.models import Case, Note, Queue, Workflow
 from moderation.decisions.models import Decision, Policy
-from moderation.enforcement.models import Enforcement
+from moderation.enforcement.models import Enforcement, Finding
 from portal.audit.actions import record
 from portal.audit.events import Event
 from portal.celery import app
@@ -102,16 +107,35 @@ CHANGES = {
     "risk_strategy": "lane = 'safety'",
     "risk_version": "review = 100",
 }
+# Who points at whom: without these rows the table can be emptied, as far as keys go.
+POINT_AT = {"moderation_enforcement": ("moderation_attempt", "moderation_finding")}
+
+
+def emptied(table: str) -> Route:
+    """A road that deletes all rows of a table; those that point at them are deleted and named."""
+
+    def act(world: World) -> None:
+        with transaction.atomic():
+            viewed("case:0", *Finding.objects.all())
+            sql(*(f"DELETE FROM {other}" for other in POINT_AT.get(table, ())), f"DELETE FROM {table}")
+
+    return act
+
+
 for _table, _change in CHANGES.items():
-    route(f"UPDATE {_table}")(lambda world, text=f"UPDATE {_table} SET {_change}": sql(text))
+    road = functools.partial(lambda text, world: sql(text), f"UPDATE {_table} SET {_change}")
+    route(f"UPDATE {_table}", refused=f"of {_table}: changed {UNNAMED}")(road)
 for _table in (
-    "moderation_approval", "moderation_backend", "moderation_enforcement", "moderation_export", "moderation_finding",
-    "moderation_note", "moderation_skip",
-    "portal_hold", "portal_reveal", "portal_grant", "portal_servicekey", "risk_namedlist", "risk_rule",
-    "risk_standing",
+    "moderation_approval", "moderation_enforcement", "moderation_exportlink",
+    "moderation_note", "moderation_skip", "portal_hold", "portal_reveal", "portal_grant", "portal_servicekey",
+    "risk_namedlist", "risk_rule", "risk_standing",
 ):  # fmt: skip
-    emptied = f"DELETE FROM moderation_finding; DELETE FROM {_table}"  # findings point at actions
-    route(f"DELETE FROM {_table}")(lambda world, text=emptied: sql(text))
+    route(f"DELETE FROM {_table}", refused=f"of {_table}: deleted {UNNAMED}")(emptied(_table))
+
+
+@route("DELETE FROM moderation_finding")
+def _findings(world: World) -> None:
+    sql("DELETE FROM moderation_finding")
 
 
 @route("evidence thrown away")
@@ -246,18 +270,22 @@ def _task(world: World) -> None:
         app.tasks.unregister("tests.unlogged")
 
 
+def address() -> str:
+    """Where the application's role finds the database of this test."""
+    name = connection.settings_dict["NAME"]
+    return re.sub(r"(@[^/]*)/[^?]+", rf"\1/{name}", os.environ["DATABASE_URL"])
+
+
 class ShellSaidNo(Exception):
     """What `manage.py shell` printed as it failed."""
 
 
 @route("manage.py shell", refused=UNNAMED)
 def _shell(world: World) -> None:
-    name = connection.settings_dict["NAME"]
-    address = re.sub(r"(@[^/]*)/[^?]+", rf"\1/{name}", os.environ["DATABASE_URL"])
     text = "from portal.people.models import User; User.objects.update(undo_seconds=60)"
     words = [sys.executable, "-W", "ignore", "manage.py", "shell", "-c", text]
     run = subprocess.run(
-        words, cwd=ROOT, env=os.environ | {"DATABASE_URL": address}, capture_output=True, text=True, check=False
+        words, cwd=ROOT, env=os.environ | {"DATABASE_URL": address()}, capture_output=True, text=True, check=False
     )
     if run.returncode:
         raise ShellSaidNo(run.stderr)
@@ -327,3 +355,26 @@ def _autocommit(world: World) -> None:
 def _there_and_back(world: World) -> None:
     sql("UPDATE moderation_case SET why = 'x'", "UPDATE moderation_case SET why = ''",
         "UPDATE moderation_case SET why = 'y'")  # fmt: skip
+
+
+@route("raw()")
+def _raw(world: World) -> None:
+    list(Case.objects.raw("UPDATE moderation_case SET why = 'x' RETURNING *"))
+
+
+@route("aupdate()")
+def _async(world: World) -> None:
+    async_to_sync(Case.objects.filter(pk=world.case.pk).aupdate)(why="nobody said")
+
+
+@route("the driver, past Django")
+def _driver(world: World) -> None:
+    with closing(psycopg2.connect(address())) as other, other, other.cursor() as cursor:
+        cursor.execute("UPDATE moderation_case SET why = 'x'")
+
+
+@route("the operation of a migration, as the application")
+def _migration(world: World) -> None:
+    change = migrations.RunSQL("UPDATE moderation_policy SET strikes = 0")
+    with connection.schema_editor() as editor:
+        change.database_forwards("moderation", editor, ProjectState(), ProjectState())

@@ -6,11 +6,12 @@ import threading
 from typing import Any
 
 import pgtrigger
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 
 from moderation.cases.models import Case
 from portal.audit.actions import record
 from portal.audit.events import Event
+from portal.people.models import Grant
 from tests import make
 
 from .routes import DENIED, World, route, sql, viewed
@@ -217,6 +218,29 @@ def _catalogue(world: World) -> None:
     )
 
 
+@route("a type of one's own, called text, that keeps one letter")
+def _shortened(world: World) -> None:
+    connection.close()  # a session that has not asked the guard yet reads it anew
+    with transaction.atomic():
+        sql('CREATE DOMAIN pg_temp.text AS "char"')
+        viewed("c", "case:")
+        change(world.case)
+
+
+@route("a type of one's own, called text, as the event is stamped")
+def _misstamped(world: World) -> None:
+    connection.close()
+    raised = "UPDATE portal_grant SET role = 'admin'"
+    with transaction.atomic():  # first the guard is read as it should be
+        viewed(*Grant.objects.all())
+        sql(raised, "SET CONSTRAINTS ALL IMMEDIATE")
+        transaction.set_rollback(True)
+    sql("CREATE DOMAIN pg_temp.text AS pg_catalog.varchar(1)")
+    with transaction.atomic():
+        viewed(*Grant.objects.all())  # would be stamped with the first digit of this transaction, and of the next
+    sql(raised)
+
+
 @route("session_replication_role", refused=DENIED)
 def _replica(world: World) -> None:
     sql("SET session_replication_role = 'replica'", QUIETLY)
@@ -266,3 +290,35 @@ def _taken_out(world: World) -> None:
         viewed(world.case)
         change(world.case)
         sql("DELETE FROM portal_auditevent WHERE xid = pg_current_xact_id()::text::bigint")
+
+
+@route("the role of migrations, which did not say so")
+def _owner(world: World) -> None:
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("UPDATE moderation_policy SET strikes = 0")
+
+
+@route("the role of the sequencer", refused=DENIED)
+def _sequencer(world: World) -> None:
+    with connections["sequencer"].cursor() as cursor:
+        cursor.execute("UPDATE moderation_case SET why = 'x'")
+
+
+@route("the role of the signer", refused=DENIED)
+def _signer(world: World) -> None:
+    with connections["signer"].cursor() as cursor:
+        cursor.execute("UPDATE portal_user SET is_active = false")
+
+
+@route("a view of one's own")
+def _view(world: World) -> None:
+    sql("CREATE TEMP VIEW mine AS SELECT * FROM moderation_case", "UPDATE mine SET why = 'x'")
+
+
+@route("a trigger of one's own")
+def _trigger(world: World) -> None:
+    sql("CREATE TEMP TABLE bell (n int)",
+        "CREATE FUNCTION pg_temp.rung() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN UPDATE public.moderation_case SET why = 'x'; RETURN NEW; END $$",
+        "CREATE TRIGGER rung AFTER INSERT ON bell FOR EACH ROW EXECUTE FUNCTION pg_temp.rung()",
+        "INSERT INTO bell VALUES (1)")  # fmt: skip
