@@ -8,14 +8,18 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+import requests
 from django.core.management import call_command
 
+from moderation.cases.models import Case
+from moderation.decisions import actions as decisions
 from moderation.enforcement import actions, connector
 from moderation.enforcement.call import Call
 from moderation.enforcement.models import Backend, Enforcement
 from portal.audit.models import AuditEvent
 from risk.intake.models import Account
 from tests.conftest import NOON
+from tests.make import make_case
 
 from .homeserver import NAME, Homeserver
 
@@ -79,6 +83,82 @@ def test_it_applies_reads_back_and_reverses_each_measure_twice_in_a_row(homeserv
         for action in (measure, lifted):
             assert events_of(action) == ["ordered", "attempted", "applied"]
     assert [row.seq for row in Enforcement.objects.filter(account=account).order_by("seq")] == [1, 2, 3, 4]
+
+
+def says(homeserver: Homeserver, token: str, room: str, word: str) -> str:
+    """What the homeserver answers somebody who writes into a room: `fine`, or its error."""
+    path = f"{homeserver.url}/_matrix/client/v3/rooms/{room}/send/m.room.message/{word}"
+    told = {"msgtype": "m.text", "body": word}
+    answer = requests.put(path, json=told, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+    return "fine" if answer.ok else answer.json()["errcode"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "meets"),
+    [("suspend", "M_USER_SUSPENDED"), ("secure", "M_USER_LOCKED"), ("limit_reach", "fine"), ("ban", "M_UNKNOWN_TOKEN")],
+)
+def test_the_person_meets_what_was_decided_and_what_was_lifted(homeserver, ordered, db, kind, meets):
+    user, reader = (homeserver.register(f"{kind}{next(_numbers)}".replace("_", "")) for _ in range(2))
+    token, other = user["access_token"], reader["access_token"]
+    account = Account.objects.create(
+        platform="matrix", external_id=user["user_id"], first_seen_at=NOON, last_seen_at=NOON
+    )
+    room = homeserver.ask("POST", "/_matrix/client/v3/createRoom", {"preset": "public_chat"}, token=other)["room_id"]
+    homeserver.ask("POST", f"/_matrix/client/v3/join/{room}", {}, token=token)
+    assert says(homeserver, token, room, "before") == "fine"
+
+    carried_out(ordered(kind, account=account))
+    assert says(homeserver, token, room, "meanwhile") == meets
+    carried_out(ordered(MEASURES[kind][0], account=account))
+
+    # deactivating ends every session, and takes the password: an admin has to set a new one
+    assert says(homeserver, token, room, "after") == ("M_UNKNOWN_TOKEN" if kind == "ban" else "fine")
+    told = homeserver.ask("GET", f"/_matrix/client/v3/rooms/{room}/messages?dir=b&limit=50", token=other)
+    seen = {event["content"].get("body") for event in told["chunk"] if event["type"] == "m.room.message"}
+    assert seen == ({"before"} if kind == "ban" else {"before", "after"})
+
+
+def test_a_deactivated_user_that_was_given_back_gets_in_with_a_new_password(homeserver, member, ordered):
+    account = member()
+    for kind in ("ban", "unban"):
+        carried_out(ordered(kind, account=account))
+    path = f"/_synapse/admin/v1/reset_password/{account.external_id}"
+    homeserver.ask("POST", path, {"new_password": "a new long password"}, token=homeserver.admin)
+
+    told = {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": account.external_id}}
+    back = homeserver.ask("POST", "/_matrix/client/v3/login", told | {"password": "a new long password"})
+
+    assert back["user_id"] == account.external_id
+
+
+def test_a_suspension_ends_by_itself_on_its_day(homeserver, member, ordered):
+    account = member()
+    carried_out(ordered("suspend", account=account, until=NOON + timedelta(days=1)))
+
+    assert actions.end_due(NOON + timedelta(hours=23)) == 0
+    assert actions.end_due(NOON + timedelta(days=1)) == 1
+    assert actions.drain(account.pk) == 1
+
+    assert not any(homeserver.state(account.external_id).values())
+
+
+def test_a_decision_reaches_the_homeserver_and_its_reversal_too(homeserver, ada, ben):
+    case = make_case(at="claimed", by=ada)
+    user_id = homeserver.register(f"lucky{next(_numbers)}")["user_id"]
+    Account.objects.filter(pk=case.account_id).update(platform="matrix", external_id=user_id)
+    case = Case.objects.get(pk=case.pk)
+    decision = decisions.decide(
+        case, by=ada, now=NOON, outcome="suspend", reason_code="bulk_messages", version=case.version,
+        request_key="k1", until=NOON + timedelta(days=7), undo_seconds=0, note="a run of a hundred",
+    )  # fmt: skip
+    assert decision.status == "released"
+    actions.drain(case.account_id)
+    assert homeserver.state(user_id)["suspended"]
+
+    decisions.reverse(decision, by=ben, now=NOON + timedelta(hours=1), reason_code="not_violating", note="a club")
+    actions.drain(case.account_id)
+
+    assert not any(homeserver.state(user_id).values())
 
 
 def test_it_goes_on_where_it_was_when_the_homeserver_is_killed(homeserver, member, ordered):
