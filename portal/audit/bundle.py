@@ -143,6 +143,7 @@ def write(
         raise Refused("There is no public key of the log here: set AUDIT_VKEY. Without it no bundle can be made.")
     wait = Wait(pause, within, lambda: progress(0, 0))
     until_sealed(wait)
+    _refuse_another_key(Checkpoint.objects.order_by("-size").first(), key)  # before the long part of it
     counts = heads.take()
     maker = _Maker(target, scope, counts.size, may_have, progress)
     before = _previous(previous, key, counts.size)
@@ -158,11 +159,18 @@ def write(
     )  # fmt: skip
     wait.call = lambda: progress(maker.done, maker.total)
     index, mark = covered(statement.pk, wait)
-    if not mark.note.startswith(f"{key.name}\n"):
-        raise Refused("The log goes on under another name since this was begun. Nothing was made; ask again.")
+    _refuse_another_key(mark, key)
     maker.proofs(mark, index, before)
     maker.close(manifest, _told(statement, index, salt, scope, counts), mark, key)
     return Written(maker.leaves, maker.payloads, maker.hidden, counts.size, mark.size, bytes(mark.root).hex(), key.name)
+
+
+def _refuse_another_key(mark: Checkpoint | None, key: note.Verifier) -> None:
+    if mark and not note.verify(note.Note.parse(mark.note), key):
+        raise Refused(
+            f"The newest checkpoint is not signed by the public key here ({key.name}): the log goes on under another "
+            "name since, or AUDIT_VKEY is not its key. Nothing was made."
+        )
 
 
 class _Maker:

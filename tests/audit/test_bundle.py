@@ -272,6 +272,16 @@ def test_it_refuses_when_nobody_seals_or_signs(signer: signing.Signer) -> None:
         make(signer, bundle.Scope("range"), pause=lambda _: seal() and None)
 
 
+def test_it_is_not_made_with_a_key_that_is_not_the_logs(signer: signing.Signer, settings: Any) -> None:
+    grow(signer, 3)
+    other = note.Signer(signer.key.name, Ed25519PrivateKey.generate())
+    settings.AUDIT_VKEY = other.verifier.vkey
+
+    with pytest.raises(Refused, match="AUDIT_VKEY is not its key"):
+        make(signer, bundle.Scope("range"))
+    assert not AuditEvent.objects.filter(type=Event.LOG_HEADS).exists()
+
+
 def test_it_continues_the_checkpoint_somebody_saved(signer: signing.Signer) -> None:
     grow(signer, 3, 4, 5)
     saved = Checkpoint.objects.get(size=3).note
