@@ -44,6 +44,8 @@ faults: $(VENV)/.dev ## the long fault suites
 	$(PY) -m tests.faults.kill_log --kills 100
 	$(PY) -m tests.faults.race_log --races 500
 	$(PY) -m tests.faults.steps_log --seeds 25
+	$(PY) -m tests.faults.erase_scan --accounts 1000 --seed 1
+	$(PY) -m tests.faults.hold_model --steps 10000 --seed 1
 	$(PY) -m tests.faults.leaks --pages 10000 --accounts 60 --reveals 1000
 	$(PY) -m tests.faults.canonical --cases 1000000
 	$(PY) -m tests.faults.tamper_bundle --random 10000 --omissions 5000 --honest 1000

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
+from portal.audit.events import Event
 from portal.audit.models import AuditEvent
 from risk.intake.models import Signal
 from risk.scoring.models import Reason, Score
@@ -42,7 +43,7 @@ def recheck(frozen: Evidence) -> list[Part]:
     parts = [_record(frozen), _log(frozen)]
     try:
         body: dict[str, Any] = json.loads(bytes(frozen.body))
-        return [*parts, *_score(body["score"]), *_signals(frozen, body["signals"])]
+        return [*parts, *_score(frozen, body["score"]), *_signals(frozen, body["signals"])]
     except (ValueError, KeyError, TypeError):
         return [*parts, Part("body", CHANGED, "it can no longer be read")]
 
@@ -70,20 +71,29 @@ def _log(frozen: Evidence) -> Part:
     return Part("log", SAME)
 
 
-def _score(told: Mapping[str, Any] | None) -> list[Part]:
+def _score(frozen: Evidence, told: Mapping[str, Any] | None) -> list[Part]:
+    """The score with its reasons; of an erased account the features are gone, and the points stay."""
     if told is None:
         return []
+    erased = frozen.case.account.erased_at is not None
     name = str(told["name"])
     score = Score.objects.filter(pk=int(name.removeprefix("score:"))).first()
     if score is None:
         return [Part(name, GONE, "its row was deleted when its time was over")]
     other = [field for field in _SCORE_FIELDS if getattr(score, field) != told[field]]
-    if evidence.features(score.snapshot) != told["features"]:
+    if score.snapshot != {} if erased else _features(score) != told["features"]:
         other.append("features")
     reasons = Reason.objects.filter(score=score).order_by("position").values_list("rule", "points")
     if [list(row) for row in reasons] != told["reasons"]:
         other.append("reasons")
-    return [Part(name, CHANGED, ", ".join(other)) if other else Part(name, SAME)]
+    if other:
+        return [Part(name, CHANGED, ", ".join(other))]
+    return [Part(name, ERASED, "its features, with the personal data of its account") if erased else Part(name, SAME)]
+
+
+def _features(score: Score) -> str:
+    """The digest of its features; a verdict made elsewhere has none, but the number of the signal that told it."""
+    return evidence.features({} if score.model else score.snapshot)
 
 
 def _signals(frozen: Evidence, told: list[Mapping[str, Any]]) -> list[Part]:
@@ -112,5 +122,14 @@ def _signals(frozen: Evidence, told: list[Mapping[str, Any]]) -> list[Part]:
                 "what it told": evidence.told(data) == kept["told"],
             }
             other = [field for field, same in pairs.items() if not same]
-            parts.append(Part(name, CHANGED, ", ".join(other)) if other else Part(name, SAME))
+            parts.append(_as_told(name, other))
     return parts
+
+
+def _as_told(name: str, other: list[str]) -> Part:
+    """A signal that may tell something else than it did: erased where the log says so of a name in it, or changed."""
+    if not other:
+        return Part(name, SAME)
+    if other == ["what it told"] and AuditEvent.objects.filter(type=Event.RECORD_EMPTIED, subjects__contains=[name]):
+        return Part(name, ERASED, "the name of another account in it")
+    return Part(name, CHANGED, ", ".join(other))

@@ -129,6 +129,7 @@ SENTENCES: dict[Event, str] = {
     Event.REASONS_PUBLISHED: "published[ {codes}] reason codes",
     Event.RECORD_EMPTIED: (
         "emptied what {account} had left[ in {case}][ in {decision}][ in {enforcement}][ in {finding}][ in {export}]"
+        "[ in {signal}]"
     ),
     Event.RETENTION_APPLIED: "deleted[ {rows}] rows[ by the rule {rule}][, all older than {cut_off}]",
     Event.REVEAL_REVIEWED: "looked at {reveal}[ by {user}][ of {account}][: {verdict}]",

@@ -123,9 +123,19 @@ def preview(subject: Subject) -> Preview:
     return Preview(subject, {name: n for name, n in goes.items() if n}, _against(subject))
 
 
-def erase(platform: str, external_id: str, *, legal_basis: str, ticket: str, by: User, now: datetime) -> Preview:
+def erase(
+    platform: str,
+    external_id: str,
+    *,
+    legal_basis: str,
+    ticket: str,
+    by: User,
+    now: datetime,
+    one_of_many: bool = False,
+) -> Preview:
     """Erase an account: its key, values and salts, and what each room registered. Returns what went.
 
+    Whoever erases one of many calls `forget_samples` after the last.
     Raises `Refused` (404) for an account that is not known, (422) for a basis or ticket that is none, and with the
     reasons while a legal hold is on it or something about it is still open.
     """
@@ -138,7 +148,10 @@ def erase(platform: str, external_id: str, *, legal_basis: str, ticket: str, by:
         )
     for left in reversed(range(TRIES)):
         try:
-            return _erase(platform, external_id, legal_basis=legal_basis, ticket=ticket, by=by, now=now)
+            seen = _erase(platform, external_id, legal_basis=legal_basis, ticket=ticket, by=by, now=now)
+            if not one_of_many:
+                transaction.on_commit(forget_samples)
+            return seen
         except OperationalError as error:
             if getattr(error.__cause__, "pgcode", None) != DEADLOCK_DETECTED or not left or connection.in_atomic_block:
                 raise
@@ -173,6 +186,12 @@ def _erase(platform: str, external_id: str, *, legal_basis: str, ticket: str, by
         went={name.replace(" ", "_"): n for name, n in seen.goes.items()},
     )
     return seen
+
+
+def forget_samples() -> None:
+    """Take new samples: for its planner PostgreSQL keeps some hundred values of each column, names among them."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT portal_forget_samples()")
 
 
 def _lock_key(subject: UUID, *, now: datetime) -> None:

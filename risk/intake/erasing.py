@@ -52,7 +52,8 @@ def count(subject: Subject) -> Mapping[str, int]:
 
 def erase(subject: Subject, now: datetime) -> list[str]:
     """Empty its signals, cut its name out of others', and leave a row that nobody can find by a name."""
-    for row in _mentions(subject):
+    mentions = _mentions(subject)
+    for row in mentions:
         Signal.objects.filter(pk=row.pk).update(data=_without(row.data, subject))
     Link.objects.filter(account=subject.id).delete()
     Signal.objects.filter(account=subject.id).update(
@@ -64,7 +65,7 @@ def erase(subject: Subject, now: datetime) -> list[str]:
         last_seen_at=F("first_seen_at"), attributes_at=None, stale_at=None, snoozed_until=None, erased_at=now,
     )  # fmt: skip
     _forget_refused(subject)
-    return []
+    return [row.audit_name for row in mentions]
 
 
 def _mentions(subject: Subject) -> list[Signal]:

@@ -93,9 +93,8 @@ class Stage:
 
     def stop(self) -> None:
         """End everything that was started here."""
-        for name in ("web", "dispatcher", "worker", "platform"):
-            if name in self.children:
-                self.kill(name)
+        for name in list(self.children):
+            self.kill(name)
         self.servers.stop()
 
     def _start_platform(self) -> str:

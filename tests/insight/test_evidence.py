@@ -99,6 +99,7 @@ def test_it_tells_a_deleted_signal_and_an_erased_account_from_a_changed_one(froz
     assert "gone" in states(frozen).values()
 
     tamper("risk_account", "erased_at = now()")
+    tamper("risk_score", "snapshot = '{}'")
     frozen.case.account.refresh_from_db()
     found = states(frozen)
     assert found["s-2"] == "erased"

@@ -40,7 +40,7 @@ def erase(name, *, by, **more):
 
 def readable(name: str) -> list[str]:
     """Every column of every table in which a planted value of this account can be read."""
-    from tests.faults.erase_scan import found_in_tables
+    from tests.faults.leftovers import found_in_tables
 
     return found_in_tables([planted(name)])
 
@@ -227,6 +227,72 @@ def test_it_shows_beforehand_what_will_go(ada, pia):
     assert shown.goes["cases emptied"] == 1
     assert account_of("kara").erased_at is None
     assert erase("kara", by=pia).goes == shown.goes
+
+
+def kept(asked, *, by):
+    """An export that was made, and its file."""
+    export = insight.request_export(
+        history.read(asked, wanted_by=by), formats=["jsonl"], purpose="why", by=by, now=timezone.now()
+    )
+    insight.start_export(export, now=timezone.now())
+    export.refresh_from_db()
+    path = exports.folder() / f"{export.pk}.zip"
+    path.write_text("a copy")
+    assert insight.finish_export(
+        export, now=timezone.now(), path=path.name, rows=1, size=1, sha256="0" * 64, checkpoint=1
+    )
+    return path
+
+
+def test_a_file_goes_whose_asker_may_see_less_today(person, pia):
+    from portal.people import actions as people
+    from portal.people.models import User
+    from tests.make import make_case
+
+    lena = person("lena", "lead", "lane:minors")
+    tell("kara")
+    make_case(account=account_of("kara"), risk_type="underage")
+    path = kept({}, by=lena)
+    people.revoke(lena, "lane:minors", by=User.objects.service("system"), now=NOON)
+
+    shown = erasure.preview(erasure.find("main", planted("kara")["id"]))
+
+    assert shown.goes["files of exports that name it"] == 1
+    assert path.exists()
+
+
+def test_a_file_goes_that_holds_no_event_of_it_but_its_name(pia, vera):
+    tell("kara")
+    path = kept({"account": f"main:{planted('kara')['id']}", "type": "role"}, by=vera)
+
+    erase("kara", by=pia)
+
+    assert not path.exists()
+
+
+def test_a_file_about_others_stays(pia, vera):
+    tell("kara")
+    tell("milo")
+    path = kept({"account": f"main:{planted('milo')['id']}"}, by=vera)
+
+    erase("kara", by=pia)
+
+    assert path.exists()
+
+
+def test_evidence_about_others_says_that_a_name_in_it_was_erased(ada, pia):
+    from moderation.cases.rechecking import recheck
+
+    tell("kara")
+    tell("milo", about="kara")
+    decide("milo", by=ada)
+
+    erase("kara", by=pia)
+
+    assert {part.state for part in recheck(Evidence.objects.get())} == {"unchanged", "erased"}
+    mention = Signal.objects.filter(kind="claim").get()
+    Signal.objects.filter(pk=mention.pk).update(kind="post")
+    assert "changed" in {part.state for part in recheck(Evidence.objects.get())}
 
 
 def test_an_export_that_was_being_made_meanwhile_is_not_kept(ada, pia, vera):

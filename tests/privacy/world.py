@@ -36,9 +36,9 @@ def planted(name: str) -> dict[str, str]:
     }
 
 
-def tell(name: str, *, about: str = "") -> dict[str, str]:
-    """Tell intake of an account, with everything personal a signal can carry; `about` names whom it mentions."""
-    values, system = planted(name), User.objects.service("system")
+def signals_of(name: str, *, about: str = "") -> list[dict[str, Any]]:
+    """What is told of an account, with everything personal a signal can carry; `about` names whom it mentions."""
+    values = planted(name)
     attributes = {key: values[key] for key in ("handle", "display_name", "email", "phone", "bio")}
     account = values["id"]
     links = [("device", values["device"]), ("email", values["email"]), ("phone", values["phone"])]
@@ -57,9 +57,15 @@ def tell(name: str, *, about: str = "") -> dict[str, str]:
             make_signal("claim", account=account, data={"campaign": "c", "referrer": other}),
             make_signal("user_report", account=account, data={"reason": "spam", "reporter": other}),
         ]
+    return signals
+
+
+def tell(name: str, *, about: str = "") -> dict[str, str]:
+    """Tell intake of an account."""
+    signals, system = signals_of(name, about=about), User.objects.service("system")
     receipt = intake.ingest(signals, by=system, now=later(minutes=1), door="seed")
     assert not receipt.rejected, receipt.rejected
-    return values
+    return planted(name)
 
 
 def account_of(name: str) -> Account:

@@ -38,10 +38,14 @@ class Command(BaseCommand):
         if lines and lines[0] == ["platform", "id"]:
             lines = lines[1:]
         refused = 0
-        for number, line in enumerate(lines, start=1):
-            done, said = self.answer(line, by=by, options=options)
-            refused += not done
-            self.stdout.write(f"{number}: {':'.join(line)}: {said}")
+        try:
+            for number, line in enumerate(lines, start=1):
+                done, said = self.answer(line, by=by, options=options)
+                refused += not done
+                self.stdout.write(f"{number}: {':'.join(line)}: {said}")
+        finally:
+            if options["apply"]:
+                erasure.forget_samples()
         self.stdout.write(
             f"{'erased' if options['apply'] else 'would erase'} {len(lines) - refused}, refused {refused}"
         )
@@ -55,8 +59,9 @@ class Command(BaseCommand):
         try:
             if options["apply"]:
                 seen = erasure.erase(
-                    *line, legal_basis=options["legal_basis"], ticket=options["ticket"], by=by, now=timezone.now()
-                )
+                    *line, legal_basis=options["legal_basis"], ticket=options["ticket"], by=by, now=timezone.now(),
+                    one_of_many=True,
+                )  # fmt: skip
             elif (subject := erasure.find(*line)) is None:
                 return False, "refused: there is no account of that name here, or it was erased before"
             elif (seen := erasure.preview(subject)).against:
