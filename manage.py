@@ -19,9 +19,14 @@ def main() -> int:
         print(why, file=sys.stderr)
         return 2
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(arguments)
+    try:
+        execute_from_command_line(arguments)
+    except ImproperlyConfigured as wrong:  # a setting or a description: what says where is the sentence, not our stack
+        print(wrong, file=sys.stderr)
+        return 1
     return 0
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 import textwrap
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,6 +94,29 @@ def test_the_check_shows_what_is_read_of_an_account(wings, capsys, settings, db)
 
     assert "wings: suspend: account.suspended is False" in capsys.readouterr().out
     assert wings == {"48211": False}
+
+
+def manage(settings, *words, **environment):
+    """Exit code and error of `manage.py`, in a process of its own that has no servers."""
+    bare = {name: value for name, value in os.environ.items() if not name.endswith("_URL")} | environment
+    command = [sys.executable, "manage.py", *words, "--data-dir", f"{settings.BACKENDS_DIR}/none"]
+    done = subprocess.run(command, cwd=settings.BASE_DIR, env=bare, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr.strip()
+
+
+def test_the_check_needs_no_servers_of_ours(wings, settings):
+    hosts = {"WINGS_URL": os.environ["WINGS_URL"], "ENFORCEMENT_HOSTS": settings.ENFORCEMENT_HOSTS[0]}
+
+    assert manage(settings, "backends", "check", f"{settings.BACKENDS_DIR}/wings.toml", **hosts) == (0, "")
+
+
+def test_one_that_does_not_check_out_stops_every_command_with_a_sentence(wings, page, settings):
+    file = Path(settings.BACKENDS_DIR) / "wings.toml"
+    file.write_text(file.read_text(encoding="utf-8").replace("natural", "perhaps"), encoding="utf-8")
+
+    code, said = manage(settings, "check", BACKENDS_DIR=settings.BACKENDS_DIR)
+
+    assert (code, f"`{said}`" in page) == (1, True)
 
 
 def test_its_accounts_are_suspended_and_let_go(wings, ordered):

@@ -54,6 +54,16 @@ def test_without_servers_it_refuses_in_a_sentence(tmp_path: Path) -> None:
         attach(["manage.py", "load", "file.csv", "--data-dir", str(tmp_path)])
 
 
+def test_a_description_is_tried_without_servers(tmp_path: Path) -> None:
+    with pytest.raises(CannotStart):  # the list says what waits, which only the database knows
+        attach(["manage.py", "backends", "list", "--data-dir", str(tmp_path)])
+
+    rest = attach(["manage.py", "backends", "check", "wings.toml", "--data-dir", str(tmp_path)])
+
+    assert rest == ["manage.py", "backends", "check", "wings.toml"]
+    assert os.environ["DATABASE_URL"] == NOWHERE["DATABASE_URL"]
+
+
 def test_servers_that_died_are_no_servers(tmp_path: Path) -> None:
     running(tmp_path)
     roll = Roll.read(tmp_path)
