@@ -28,6 +28,7 @@ from portal.sql import tell
 from . import refusals
 from .catalogue import acknowledge, publish_policy, ship
 from .deadlines import expire_pending, expire_proposals
+from .findings import take_findings
 from .making import Settled, as_draft, settle, types_of, write
 from .models import Approval, Decision, ReasonCode
 from .releasing import move, names, release, release_due
@@ -45,6 +46,7 @@ __all__ = [
     "release_due",
     "reverse",
     "ship",
+    "take_findings",
     "undo",
 ]
 

@@ -23,7 +23,7 @@ from portal.privacy.actions import keep
 from portal.refusal import Refused
 from risk.intake.models import Account
 
-from . import breaker, connector, refusals, schedule, verdict
+from . import breaker, connector, counting, refusals, schedule, verdict
 from .call import Answer, Call, Meaning
 from .kinds import LIFTED_BY, OPPOSITE, family
 from .models import Attempt, Backend, Enforcement, Finding
@@ -31,17 +31,17 @@ from .models import Attempt, Backend, Enforcement, Finding
 ENFORCEMENTS = UUID("0b0d1f0e-7c8c-5d0e-9b54-6f1f0a3c2d11")  # namespace of the keys: never change it
 DRAIN_FOR = 25.0  # seconds after which a drain begins no further call; the task limit is 45, a call's 15
 _log = logging.getLogger(__name__)
-_successes = breaker.Tally()
 
 # One statement: the next number under the account's row lock, the backend's row if it is the first, and the bell that
-# rings at commit. The clock is the database's.
+# rings at commit. The clock is the database's. A quarter of an hour later the account is compared with its platform.
 _NEXT = """
 WITH first AS (
     INSERT INTO moderation_backend (name, paused_why, window_calls, window_failures) VALUES (%s, '', 0, 0)
     ON CONFLICT (name) DO NOTHING RETURNING name
 )
-INSERT INTO moderation_accountsequence AS it (account_id, last) VALUES (%s, 1)
-ON CONFLICT (account_id) DO UPDATE SET last = it.last + 1
+INSERT INTO moderation_accountsequence AS it (account_id, last, backend_id, look_at, found, said)
+VALUES (%s, 1, %s, statement_timestamp() + interval '15 minutes', '', '')
+ON CONFLICT (account_id) DO UPDATE SET last = it.last + 1, backend_id = excluded.backend_id, look_at = excluded.look_at
 RETURNING last, statement_timestamp(), (SELECT count(*) FROM first), pg_notify('reeve_enforcement', account_id::text)
 """
 
@@ -67,13 +67,16 @@ def order(
     policy: str = "",
     reason_code: str = "",
     parent: Enforcement | None = None,
+    heals: bool = False,
     also: Iterable[Subject | str] = (),
 ) -> Enforcement:
     """Order an action, once per decision, kind and account, inside the transaction that releases the decision.
 
-    A never-sent opposite one is superseded. Raises `Refused` when no backend serves the account's platform.
+    A never-sent opposite one is superseded. With `heals` it is the parent's effect again, once per parent. Raises
+    `Refused` when no backend serves the account's platform.
     """
-    key = uuid5(ENFORCEMENTS, f"{decision_id}:{kind}:{account.pk}")
+    again = f":{parent.pk}" if heals and parent else ""
+    key = uuid5(ENFORCEMENTS, f"{decision_id}:{kind}:{account.pk}{again}")
     overtaken = Q(account=account, kind=OPPOSITE.get(kind), scope=scope, status=Enforcement.Status.QUEUED, attempts=0)
     found = list(Enforcement.objects.filter(Q(pk=key) | overtaken))
     if existing := next((row for row in found if row.pk == key), None):
@@ -102,7 +105,7 @@ def _next_number(backend: str, account_id: UUID, *, by: Subject | str, now: date
     if not connection.in_atomic_block:
         raise RuntimeError("order() belongs inside the transaction that releases the decision")
     with connection.cursor() as cursor:
-        cursor.execute(_NEXT, [backend, account_id])
+        cursor.execute(_NEXT, [backend, account_id, backend])
         seq, clock, first, _ = cursor.fetchone()
     if first:
         record(Event.BACKEND_ADDED, by=by, of=f"backend:{backend}", now=now)
@@ -194,7 +197,7 @@ def _settle(sent: _Sent, answer: Answer, *, now: datetime | None, at: datetime) 
     _tell(row, said, why=answer.why, by=sent.by, now=now, at=at)
     if answer.meaning == Meaning.PAUSE:
         _pause(row.backend_id, by=User.objects.service("system"), why=answer.why, now=at)
-    _count(row.backend_id, answer, probe=sent.probe, now=at)
+    counting.count(row.backend_id, answer, probe=sent.probe, now=at)
 
 
 def sweep(now: datetime | None = None) -> int:
@@ -336,21 +339,6 @@ def _pause(name: str, *, by: User, why: str, now: datetime) -> bool:
     return True
 
 
-def _count(name: str, answer: Answer, *, probe: bool, now: datetime) -> None:
-    """Keep the breaker. Successes are tallied here and added when something fails, so that no row is hot."""
-    if not answer.unreached and not probe:
-        _successes.add(name)
-        return
-    stands = Backend.objects.select_for_update(no_key=True).get(pk=name)
-    before = breaker.Breaker(stands.window_at, stands.window_calls, stands.window_failures, stands.open_until)
-    if answer.unreached:
-        after = breaker.after_failure(before, now=now, successes=_successes.take(name))
-    else:
-        after = breaker.after_success(before)
-    fields = {"window_at": after.window_at, "window_calls": after.calls, "window_failures": after.failures}
-    Backend.objects.filter(pk=name).update(open_until=after.open_until, **fields)
-
-
 def _facts(row: Enforcement, *, of_order: bool = False) -> dict[str, str | int]:
     facts: dict[str, str | int] = {"kind": row.kind, "seq": row.seq, "backend": row.backend_id}
     if row.scope:
@@ -358,7 +346,8 @@ def _facts(row: Enforcement, *, of_order: bool = False) -> dict[str, str | int]:
     if of_order and row.until:
         facts["until"] = row.until.isoformat()
     if of_order and row.parent_id:
-        facts["ends"] = f"enforcement:{row.parent_id}"
+        again = row.parent is not None and row.parent.kind == row.kind
+        facts["heals" if again else "ends"] = f"enforcement:{row.parent_id}"
     return facts
 
 

@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 from portal.privacy import erasure
 from portal.privacy.erasure import Subject
 
-from .models import Attempt, Enforcement, Finding
+from .models import AccountSequence, Attempt, Enforcement, Finding
 
 
 def register() -> None:
@@ -42,6 +42,7 @@ def erase(subject: Subject, now: datetime) -> list[str]:
     mine = list(told.values_list("pk", flat=True))
     Enforcement.objects.filter(pk__in=mine).update(detail="", effect_id="", expires_at=None)
     Attempt.objects.filter(enforcement__account=subject.id).exclude(detail="").update(detail="")
+    AccountSequence.objects.filter(pk=subject.id).update(look_at=None, found="", said="")  # nobody to ask for any more
     raised = Finding.objects.filter(account=subject.id).exclude(detail="", taken_at__isnull=False)
     found = list(raised.values_list("pk", flat=True))
     Finding.objects.filter(pk__in=found).update(detail="", taken_at=Coalesce("taken_at", Value(now)))

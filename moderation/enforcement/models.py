@@ -16,21 +16,6 @@ from portal.people.models import User
 from risk.intake.models import Account
 
 
-class AccountSequence(models.Model):
-    """The last sequence number given to an account's actions; its row lock is what makes the numbers gapless."""
-
-    account = models.OneToOneField(Account, on_delete=models.PROTECT, primary_key=True, related_name="+")
-    last = models.PositiveBigIntegerField(default=0)
-
-    DATA = {
-        "internal: enforcement": "last",
-        "confidential: enforcement": "account",
-    }
-
-    def __str__(self) -> str:
-        return f"{self.account_id}: {self.last}"
-
-
 # The breaker counts calls and closes by itself; the switch is a person's word.
 @logged("backend", key="name", but=["open_until", "window_at", "window_calls", "window_failures"])
 class Backend(models.Model):
@@ -65,6 +50,51 @@ class Backend(models.Model):
     @property
     def audit_name(self) -> str:
         return f"backend:{self.name}"
+
+
+class AccountSequence(models.Model):
+    """An account's last sequence number, whose row lock makes them gapless; and how it stands on the platform."""
+
+    class Found(models.TextChoices):
+        """What the last look at the platform showed."""
+
+        SAME = "same"
+        LOST = "lost"  # an effect of ours is not there any more: ordered again
+        FOREIGN = "foreign"  # somebody else changed it: a person looks
+        UNTOLD = "untold"  # what was read does not say
+        GONE = "gone"  # the account is
+
+    account = models.OneToOneField(Account, on_delete=models.PROTECT, primary_key=True, related_name="+")
+    last = models.PositiveBigIntegerField(default=0)
+    backend = models.ForeignKey(Backend, on_delete=models.PROTECT, null=True, db_index=False, related_name="+")
+    look_at = models.DateTimeField(null=True)  # when it is compared next; while somebody does, until when it is theirs
+    looked_at = models.DateTimeField(null=True)
+    found = models.CharField(max_length=8, choices=Found, blank=True)
+    said = models.CharField(max_length=200, blank=True)  # how it differs, in words
+
+    DATA = {
+        "internal: enforcement": "last backend look_at looked_at",
+        "confidential: enforcement": "account found said",
+    }
+
+    class Meta:
+        indexes = [
+            # reader: reconciling, who is due
+            models.Index(fields=["backend", "look_at"], condition=Q(look_at__isnull=False), name="reconcile_next"),
+            # reader: the outbox page and the gauges, how many were looked at in a day
+            models.Index(
+                fields=["backend", "looked_at"], condition=Q(looked_at__isnull=False), name="reconcile_looked"
+            ),
+            # reader: the outbox page and the gauges, who differs
+            models.Index(
+                fields=["backend", "found"],
+                condition=Q(found__in=["lost", "foreign", "untold"]),
+                name="reconcile_differs",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id}: {self.last}"
 
 
 # Every action passes here twice, so it is one statement that nobody has to build: the first open action of an account
@@ -276,7 +306,7 @@ class Finding(models.Model):
 
     class Meta:
         indexes = [
-            # reader: the taking of findings into cases, once a room above does it
+            # reader: the taking of findings into cases
             models.Index(fields=["raised_at"], condition=Q(taken_at__isnull=True), name="finding_untaken")
         ]
 

@@ -123,6 +123,20 @@ class Ledger:
             self._append(line)
             self._mark(line)
 
+    def other_hand(self, platform: str, account: str, state: dict[str, Any]) -> None:
+        """Somebody else changes how an account stands: no action of ours, no number, nothing in the ledger."""
+        with self.lock:
+            line = {"mark": "hand", "platform": platform, "account": account, "state": state}
+            self._append(line)
+            self._mark(line)
+
+    def lose(self, platform: str, account: str, after: int) -> None:
+        """The platform forgets what it did after a number, as one restored from an old copy does; the ledger does not."""
+        with self.lock:
+            line = {"mark": "lost", "platform": platform, "account": account, "after": after}
+            self._append(line)
+            self._mark(line)
+
     # -- the file
 
     def _append(self, line: dict[str, Any]) -> None:
@@ -145,7 +159,23 @@ class Ledger:
 
     def _mark(self, line: dict[str, Any]) -> None:
         key = (line["platform"], line["account"])
-        self.holders.setdefault(key, Holder(*key)).gone = line["status"]
+        holder = self.holders.setdefault(key, Holder(*key))
+        if line["mark"] == "gone":
+            holder.gone = line["status"]
+        elif line["mark"] == "hand":
+            holder.state = {**holder.state, **line["state"]}
+        else:
+            self._forget(holder, line["after"])
+
+    def _forget(self, holder: Holder, after: int) -> None:
+        for row in holder.rows:
+            if row["seq"] > after:
+                self.answers.pop(row["key"], None)
+        kept = Holder(holder.platform, holder.id, rows=[row for row in holder.rows if row["seq"] <= after])
+        for row in kept.rows:
+            kept.state = changed(kept.state, row["kind"], scope=row.get("scope"), until=row.get("until"))
+            kept.last_seq = max(kept.last_seq, row["seq"])
+        holder.state, holder.last_seq, holder.rows = kept.state, kept.last_seq, kept.rows
 
     def _take(self, row: dict[str, Any]) -> dict[str, Any]:
         key = (row["platform"], row["account"])

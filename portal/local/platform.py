@@ -175,6 +175,8 @@ class Caller(BaseHTTPRequestHandler):
                         raise Unacceptable(400, "status is 404, 410 or null.")
                     self.platform.ledger.mark_gone(platform, account, status)
                     self._json(200, {"gone": status})
+                case ["v1", "accounts", platform, account, "hand"]:
+                    self._json(200, self._other_hand(platform, account, _object(body)))
                 case ["try", button] if self.platform.breakage and self._from_our_page():
                     self._redirect(f"/?said={self.platform.breakage.press(button)}")
                 case _:
@@ -234,6 +236,17 @@ class Caller(BaseHTTPRequestHandler):
         self._json(200, wanted)
         if wanted.get("away_s"):
             self.platform.go_away(float(wanted["away_s"]))
+
+    def _other_hand(self, platform: str, account: str, told: dict[str, Any]) -> dict[str, Any]:
+        """For tests: `{"set": {…}}` changes the state as somebody else would, `{"forget_after": n}` loses effects."""
+        ledger, state, after = self.platform.ledger, told.get("set"), told.get("forget_after")
+        if isinstance(state, dict) and state.keys() <= ledger.holder(platform, account).state.keys():
+            ledger.other_hand(platform, account, state)
+        elif isinstance(after, int):
+            ledger.lose(platform, account, after)
+        else:
+            raise Unacceptable(400, "set is an object of known keys, or forget_after a number.")
+        return ledger.holder(platform, account).state
 
     def _fail(self, fault: str, answer: bytes) -> None:
         self.close_connection = True

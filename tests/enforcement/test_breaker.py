@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from moderation.enforcement import actions
+from moderation.enforcement import actions, counting
 from moderation.enforcement.breaker import Breaker, Tally, after_failure, after_success
 from moderation.enforcement.models import Backend, Enforcement
 from tests.conftest import NOON
@@ -57,7 +57,7 @@ def away(ordered, settings):
         port = closed_soon.getsockname()[1]
     settings.PLATFORM_URL, settings.PLATFORM_SECRET = f"http://127.0.0.1:{port}", "s"
     settings.ENFORCEMENT_HOSTS = [f"127.0.0.1:{port}"]
-    actions._successes.take("platform")  # of the tests before
+    counting._successes.take("platform")  # of the tests before
     rows = [ordered("label") for _ in range(23)]
     for row in rows[:20]:
         actions.drain(row.account_id)

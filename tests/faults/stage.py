@@ -88,8 +88,11 @@ class Stage:
 
     def faults(self, wanted: dict[str, Any]) -> None:
         """Let the platform misbehave."""
-        request = urllib.request.Request(f"{self.platform_url}/v1/faults", json.dumps(wanted).encode(), method="POST")
-        urllib.request.urlopen(request, timeout=10).close()
+        self._post("/v1/faults", wanted)
+
+    def hand(self, account: str, told: dict[str, Any]) -> None:
+        """Change an account on the platform by another hand, or let it forget effects."""
+        self._post(f"/v1/accounts/main/{account}/hand", told)
 
     def stop(self) -> None:
         """End everything that was started here."""
@@ -106,6 +109,10 @@ class Stage:
         self.children["platform"] = child
         assert child.stdout is not None
         return child.stdout.readline().decode().split()[-1]
+
+    def _post(self, path: str, told: dict[str, Any]) -> None:
+        request = urllib.request.Request(self.platform_url + path, json.dumps(told).encode(), method="POST")
+        urllib.request.urlopen(request, timeout=10).close()
 
     def _ask(self, path: str) -> Any:
         with urllib.request.urlopen(self.platform_url + path, timeout=10) as answer:

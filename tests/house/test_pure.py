@@ -10,7 +10,7 @@ import pytest
 from .source import APPS, Module, imports, modules
 
 PURE = {
-    "approval", "backtest", "baseline", "calibration", "canonical", "evidence", "explain", "features", "gates",
+    "approval", "backtest", "baseline", "calibration", "canonical", "drift", "evidence", "explain", "features", "gates",
     "ladder", "language", "links", "masking", "note", "persona", "precision", "refusals", "routing", "sampling",
     "schedule", "score", "tree",
 }  # fmt: skip

@@ -13,6 +13,7 @@ from django.db import connection
 
 from moderation.cases import actions as cases
 from moderation.decisions import actions as decisions
+from moderation.enforcement import reconciling
 from moderation.enforcement.dispatcher import Bell, Chore, Dispatcher
 from moderation.insight.actions import BEAT_LOST
 from moderation.insight.models import Export, LogCheck
@@ -76,6 +77,8 @@ def wire() -> Dispatcher:
         Chore("release", lambda: decisions.release_due(now=clock())),
         Chore("claims", lambda: cases.return_expired(now=clock()), every=5),
         Chore("deadlines", deadlines, every=15),
+        Chore("reconcile", reconciling.reconcile, every=10),
+        Chore("findings", lambda: decisions.take_findings(now=clock()), every=5),
         Chore("score", ring(dispatcher, SCORE, stale.exists), hears=("reeve_intake",)),
         Chore("take", ring(dispatcher, TAKE, to_take), hears=("reeve_intake", "reeve_scores")),
         Chore("insight", ring(dispatcher, INSIGHT, to_make), hears=("reeve_insight",)),
