@@ -39,8 +39,8 @@ WITH first AS (
     INSERT INTO moderation_backend (name, paused_why, window_calls, window_failures) VALUES (%s, '', 0, 0)
     ON CONFLICT (name) DO NOTHING RETURNING name
 )
-INSERT INTO moderation_accountsequence AS it (account_id, last, backend_id, look_at, found, said)
-VALUES (%s, 1, %s, statement_timestamp() + interval '15 minutes', '', '')
+INSERT INTO moderation_accountsequence AS it (account_id, last, backend_id, look_at)
+VALUES (%s, 1, %s, statement_timestamp() + interval '15 minutes')
 ON CONFLICT (account_id) DO UPDATE SET last = it.last + 1, backend_id = excluded.backend_id, look_at = excluded.look_at
 RETURNING last, statement_timestamp(), (SELECT count(*) FROM first), pg_notify('reeve_enforcement', account_id::text)
 """

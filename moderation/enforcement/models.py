@@ -69,8 +69,8 @@ class AccountSequence(models.Model):
     backend = models.ForeignKey(Backend, on_delete=models.PROTECT, null=True, db_index=False, related_name="+")
     look_at = models.DateTimeField(null=True)  # when it is compared next; while somebody does, until when it is theirs
     looked_at = models.DateTimeField(null=True)
-    found = models.CharField(max_length=8, choices=Found, blank=True)
-    said = models.CharField(max_length=200, blank=True)  # how it differs, in words
+    found = models.CharField(max_length=8, choices=Found, blank=True, db_default="")
+    said = models.CharField(max_length=200, blank=True, db_default="")  # how it differs, in words
 
     DATA = {
         "internal: enforcement": "last backend look_at looked_at",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.db import connection
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
+from portal.sql import ask
+
 CAP = 10_001  # depths are exact up to 10,000; counting a million rows for a gauge helps nobody
 
 DEPTHS = """
@@ -23,10 +25,24 @@ SELECT status, count(*), coalesce(extract(epoch FROM now() - min(ordered_at)), 0
 
 FEEDS = "SELECT name, extract(epoch FROM now() - pulled_at) FROM risk_feed WHERE pulled_at IS NOT NULL"
 
+DRIFT = """
+SELECT b.name, s.found, count(*) FROM moderation_backend b
+  JOIN moderation_accountsequence s ON s.backend_id = b.name AND s.found IN ('lost', 'foreign', 'untold')
+ GROUP BY b.name, s.found
+"""
+COMPARED = """
+SELECT b.name,
+       (SELECT count(*) FROM (SELECT 1 FROM moderation_accountsequence s WHERE s.backend_id = b.name
+           AND s.looked_at > now() - interval '24 hours' LIMIT %s) few),
+       (SELECT extract(epoch FROM now() - min(s.look_at)) FROM moderation_accountsequence s
+         WHERE s.backend_id = b.name AND s.look_at < now())
+  FROM moderation_backend b
+"""
+
 
 def gauges() -> bytes:
     """The gauges in Prometheus' text format: `reeve_queue_waiting`, `reeve_queue_late_seconds`, `reeve_outbox_*`,
-    `reeve_feed_read_seconds`."""
+    `reeve_feed_read_seconds`, `reeve_drift_*`."""
     registry = CollectorRegistry()
     waiting = Gauge("reeve_queue_waiting", "Cases waiting, exact up to 10,000.", ["queue"], registry=registry)
     late = Gauge(
@@ -51,4 +67,24 @@ def gauges() -> bytes:
         cursor.execute(FEEDS)
         for name, seconds in cursor.fetchall():
             feeds.labels(name).set(float(seconds))
+    _drift(registry)
     return generate_latest(registry)
+
+
+def _drift(registry: CollectorRegistry) -> None:
+    """How the platforms stand beside what should be true."""
+    stands = Gauge("reeve_drift_accounts", "Accounts that differ now, by how.", ["backend", "found"], registry=registry)
+    looked = Gauge(
+        "reeve_drift_compared", "Accounts compared in 24 h, exact up to 10,000.", ["backend"], registry=registry
+    )
+    late = Gauge(
+        "reeve_drift_late_seconds",
+        "How long the first due account waits to be compared.",
+        ["backend"],
+        registry=registry,
+    )
+    for name, found, count in ask(DRIFT, []):
+        stands.labels(name, found).set(count)
+    for name, count, waits in ask(COMPARED, [CAP]):
+        looked.labels(name).set(count)
+        late.labels(name).set(float(waits or 0))

@@ -131,7 +131,7 @@ class Ledger:
             self._mark(line)
 
     def lose(self, platform: str, account: str, after: int) -> None:
-        """The platform forgets what it did after a number, as one restored from an old copy does; the ledger does not."""
+        """The platform forgets what it did after a number, as one set back to an old copy; the ledger does not."""
         with self.lock:
             line = {"mark": "lost", "platform": platform, "account": account, "after": after}
             self._append(line)

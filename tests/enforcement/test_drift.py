@@ -41,7 +41,7 @@ def verdict(done, there, *, newest=None, issued=9, thing=IT):
         "nothing there", "nothing known",
     ],
 )  # fmt: skip
-def test_it_tells(done, there, newest, said):
+def test_it_tells_a_loss_from_another_hand(done, there, newest, said):
     assert verdict(done, there, newest=newest) == said
 
 

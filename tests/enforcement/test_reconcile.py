@@ -247,6 +247,18 @@ def test_an_account_that_is_gone_is_no_drift(suspended, platform):
     assert not Finding.objects.exists()
 
 
+def test_gauges_say_who_differs_and_how_far_the_looking_has_come(suspended, platform):
+    from moderation.insight.gauges import gauges
+
+    platform.ledger.other_hand("main", suspended.account.external_id, {"banned": True})
+    look()
+
+    told = gauges().decode()
+    assert 'reeve_drift_accounts{backend="platform",found="foreign"} 1.0' in told
+    assert 'reeve_drift_compared{backend="platform"} 1.0' in told
+    assert 'reeve_drift_late_seconds{backend="platform"} 0.0' in told
+
+
 def test_an_erased_account_is_forgotten(suspended, platform):
     from risk.intake.models import Account
 

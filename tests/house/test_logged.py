@@ -22,7 +22,7 @@ NOT_GUARDED = {
 }
 # Parts of something else, whose name they go by; a part not listed here and not guarded changes freely.
 PARTS = {
-    "moderation.AccountSequence": "the last number given; the action that took it is named",
+    "moderation.AccountSequence": "the last number given: its action is named; what a look found: drift.found tells",
     "moderation.Acknowledgement": "policy.acknowledged tells it; it only lets its own reader claim again",
     "moderation.Attempt": "a try of an action, whose own change is named in the same transaction",
     "moderation.Draft": "what somebody has not said yet",

@@ -115,6 +115,29 @@ def test_it_refuses_a_signature_that_is_wrong_or_old(platform: Platform, secret:
     assert ledger(platform.url) == []
 
 
+def test_another_hand_changes_the_state_and_no_number(platform: Platform) -> None:
+    act(platform.url, "k1", 1, "suspend")
+    hand = f"{platform.url}/v1/accounts/main/48211/hand"
+
+    assert requests.post(hand, json={"set": {"suspended": False}}, timeout=2).json()["suspended"] is False
+
+    told = requests.get(f"{platform.url}/v1/accounts/main/48211", timeout=2).json()
+    assert (told["state"]["suspended"], told["last_seq"]) == (False, 1)
+    assert requests.post(hand, json={"set": {"nonsense": 1}}, timeout=2).status_code == 400
+
+
+def test_what_it_forgets_is_done_anew_and_stays_in_the_ledger(platform: Platform, tmp_path: Path) -> None:
+    act(platform.url, "k1", 1, "label")
+    act(platform.url, "k2", 2, "suspend")
+    requests.post(f"{platform.url}/v1/accounts/main/48211/hand", json={"forget_after": 1}, timeout=2)
+
+    for running in (platform, Platform(data=tmp_path / "platform.jsonl", secret="secret")):
+        holder = running.ledger.holder("main", "48211")
+        assert (holder.state["labelled"], holder.state["suspended"], holder.last_seq) == (True, False, 1)
+    assert len(platform.ledger.rows) == 2
+    assert act(platform.url, "k2", 2, "suspend").json()["state"]["suspended"] is True
+
+
 @pytest.mark.parametrize("status", [404, 410])
 def test_it_says_when_an_account_is_gone(platform: Platform, status: int) -> None:
     requests.post(f"{platform.url}/v1/accounts/main/48211/gone", json={"status": status}, timeout=2)
