@@ -43,6 +43,7 @@ faults: $(VENV)/.dev ## the long fault suites
 	$(PY) -m tests.faults.kill_worker $(or $(ARGS),--decisions 1000 --kills 20)
 	$(PY) -m tests.faults.drift --accounts 500
 	$(PY) -m tests.faults.kill_log --kills 100
+	$(PY) -m tests.faults.kill_house --kills 100
 	$(PY) -m tests.faults.race_log --races 500
 	$(PY) -m tests.faults.steps_log --seeds 25
 	$(PY) -m tests.faults.erase_scan --accounts 1000 --seed 1

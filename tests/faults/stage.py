@@ -24,10 +24,16 @@ class Stage:
     """Everything that runs, in a folder of its own; nothing else on the machine is touched."""
 
     def __init__(
-        self, folder: Path, *, lease: int = 6, broker: bool = True, worker_options: tuple[str, ...] = ()
+        self,
+        folder: Path,
+        *,
+        lease: int = 6,
+        broker: bool = True,
+        worker_options: tuple[str, ...] = (),
+        durable: bool = False,
     ) -> None:
         self.folder, self.worker_options = folder, worker_options
-        self.servers = start(folder / "servers", durable=False)
+        self.servers = start(folder / "servers", durable=durable)
         self.children: dict[str, subprocess.Popen[bytes]] = {}
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.web_port = free.getsockname()[1]
@@ -44,8 +50,8 @@ class Stage:
         os.environ["PLATFORM_URL"] = self.platform_url
 
     def start(self, name: str) -> None:
-        """Start the worker, the dispatcher or the web, in a process group of its own."""
-        words = command(name, port=self.web_port, platform_port=0, data_dir=self.folder)
+        """Start one of the processes, in a process group of its own; `sequencer-2` is a second one."""
+        words = command(name.partition("-")[0], port=self.web_port, platform_port=0, data_dir=self.folder)
         words += self.worker_options if name == "worker" else ()
         with (self.folder / f"{name}.log").open("ab") as log:
             self.children[name] = subprocess.Popen(words, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
@@ -96,7 +102,7 @@ class Stage:
 
     def stop(self) -> None:
         """End everything that was started here."""
-        for name in list(self.children):
+        for name in reversed(list(self.children)):  # the platform, started first, ends last
             self.kill(name)
         self.servers.stop()
 
