@@ -10,12 +10,13 @@ from datetime import timedelta
 import pytest
 import requests
 from django.core.management import call_command
+from django.utils import timezone
 
 from moderation.cases.models import Case
 from moderation.decisions import actions as decisions
-from moderation.enforcement import actions, connector
+from moderation.enforcement import actions, connector, reconciling
 from moderation.enforcement.call import Call
-from moderation.enforcement.models import Backend, Enforcement
+from moderation.enforcement.models import Backend, Enforcement, Finding
 from portal.audit.models import AuditEvent
 from risk.intake.models import Account
 from tests.conftest import NOON
@@ -140,6 +141,18 @@ def test_a_suspension_ends_by_itself_on_its_day(homeserver, member, ordered):
     assert actions.drain(account.pk) == 1
 
     assert not any(homeserver.state(account.external_id).values())
+
+
+def test_another_admins_hand_is_found_and_reported(homeserver, member, ordered):
+    account = member()
+    carried_out(ordered("suspend", account=account))
+    path = f"/_synapse/admin/v1/suspend/{account.external_id}"
+    homeserver.ask("PUT", path, {"suspend": False}, token=homeserver.admin)
+
+    assert reconciling.reconcile(timezone.now() + timedelta(days=2)) == 1
+
+    [finding] = Finding.objects.filter(account=account)
+    assert (finding.kind, finding.detail) == ("drift", "suspend is not in force, no. 1 ordered otherwise")
 
 
 def test_a_decision_reaches_the_homeserver_and_its_reversal_too(homeserver, ada, ben):
