@@ -30,13 +30,13 @@ from .call import Answer, Call, Meaning
 from .description import Description
 from .drift import Done, Standing, Verdict
 from .kinds import LIFTED_BY, LIFTS
-from .models import AccountSequence, Backend, Enforcement, Finding
+from .models import AccountSequence, Backend, Enforcement, EnforcementQuerySet, Finding
 
 AGAIN = timedelta(hours=24)  # between two looks at an account that nothing was ordered for
 BUSY = timedelta(minutes=15)
 SETTLING = timedelta(minutes=1)  # a platform may need a moment until what it has done can be read
 LEASE = timedelta(minutes=2)  # longer than a run and its last call
-RUN_FOR = 25.0  # seconds after which no further account is looked at
+RUN_FOR = 5.0  # seconds after which no further account is looked at: who stops a dispatcher waits for this
 BATCH = 20
 PACE = 0.01  # seconds at least between two looks at a backend's accounts
 PATIENCE = 3  # answers that were none, after which a run leaves a backend alone
@@ -297,6 +297,6 @@ def _report(
         record(Event.FINDING_RAISED, by=by, of=finding, also=also, now=now, **told)
 
 
-def healed(since: datetime) -> Any:
+def healed(since: datetime) -> EnforcementQuerySet:
     """The heals ordered since a time: actions whose parent is of their own kind."""
-    return Enforcement.objects.filter(ordered_at__gte=since, parent__kind=F("kind"))
+    return Enforcement.objects.filter(ordered_at__gt=since, parent__kind=F("kind"))

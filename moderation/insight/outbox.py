@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Exists, Min, OuterRef, Q
 from django.urls import reverse
 
-from moderation.enforcement.models import Attempt, Backend, Enforcement
+from moderation.enforcement.connector import descriptions
+from moderation.enforcement.models import AccountSequence, Attempt, Backend, Enforcement
+from moderation.enforcement.reconciling import can_be_read, healed
 from portal import cursor
 from portal.people.models import User
 from portal.people.permissions import Permission
 from portal.wording import plain, span
 
 PAGE = 50
+MOST = 10_000
 AGES = {
     "1h": ("over 1 h", timedelta(hours=1)),
     "4h": ("over 4 h", timedelta(hours=4)),
@@ -37,6 +40,7 @@ COLUMNS = (
     "backend_id",
     "seq",
     "parent_id",
+    "parent__kind",
     "account__platform",
     "account__external_id",
     "decision__case_id",
@@ -78,6 +82,7 @@ def backends(user: User, *, now: datetime) -> list[dict[str, Any]]:
         .values("backend")
         .annotate(n=Count("pk"), oldest=Min("ordered_at"), stopped=Count("pk", filter=Q(status="stopped")))
     }
+    drift = _drift(user, now=now)
     rows = []
     for backend in Backend.objects.select_related("paused_by").order_by("name"):
         mine = counts.get(backend.name, {"n": 0, "oldest": None, "stopped": 0})
@@ -96,9 +101,32 @@ def backends(user: User, *, now: datetime) -> list[dict[str, Any]]:
                 "n": mine["n"],
                 "stopped": mine["stopped"],
                 "oldest": span(now - mine["oldest"]) if mine["oldest"] else "",
+                "compared": drift.get(backend.name),
+                "read_back": can_be_read(descriptions()[backend.name]) if backend.name in descriptions() else False,
             }
         )
     return rows
+
+
+def _drift(user: User, *, now: datetime) -> dict[str, dict[str, Any]]:
+    """How accounts this person may know of stand on their platforms; counts are exact up to `MOST`."""
+    day = now - timedelta(hours=24)
+    mine = AccountSequence.objects.filter(Exists(Enforcement.objects.visible_to(user).filter(account=OuterRef("pk"))))
+    found: dict[str, dict[str, Any]] = {}
+    for name in Backend.objects.values_list("name", flat=True):
+        here = mine.filter(backend=name)
+        last = here.filter(looked_at__isnull=False).order_by("-looked_at").values_list("looked_at", flat=True).first()
+        if last is None:
+            continue
+        differ = Counter(here.filter(found__in=("lost", "foreign", "untold")).values_list("found", flat=True)[:MOST])
+        healed_here = healed(day).visible_to(user).filter(backend=name)
+        found[name] = {
+            "last": last,
+            "looked": here.filter(looked_at__gt=day)[:MOST].count(),
+            "healed": healed_here.count(),
+            **{way: differ[way] for way in ("lost", "foreign", "untold")},
+        }
+    return found
 
 
 def _rows(user: User, page: list[dict[str, Any]], *, now: datetime) -> list[dict[str, Any]]:
@@ -117,6 +145,7 @@ def _row(user: User, row: dict[str, Any], tries: list[Attempt], *, now: datetime
         "tone": TONES.get(row["status"], ""),
         "state": plain(row["status"]),
         "words": plain(row["kind"]),
+        "heals": row["parent__kind"] == row["kind"],
         "account": f"{platform} {external_id}",
         "stands": row["status"] in (Enforcement.Status.STOPPED, Enforcement.Status.UNSURE),
         "account_url": reverse("account", args=[platform, external_id]) if reads else "",

@@ -79,6 +79,7 @@ def places(
     from django.utils import timezone
 
     from moderation.decisions.models import Decision
+    from moderation.enforcement.models import AccountSequence
     from moderation.insight import actions, exports, history
     from portal.audit.models import AuditEvent
 
@@ -86,6 +87,8 @@ def places(
     with django_db_blocker.unblock(), override_settings(DATA_DIR=tmp_path_factory.mktemp("data")):
         event = AuditEvent.objects.filter(type="decision.held").values_list("pk", flat=True)[0]
         frozen = Decision.objects.exclude(evidence=None).values_list("evidence", flat=True)[0]
+        AccountSequence.objects.update(looked_at=timezone.now())
+        AccountSequence.objects.filter(pk=AccountSequence.objects.values_list("pk")[:1]).update(found="foreign")
         vera = world.people["vera"]
         chosen = history.read({"actor": "ada", "from": "2026-01-01"}, wanted_by=vera)
         export = actions.request_export(chosen, formats=["csv"], purpose="look", by=vera, now=timezone.now())

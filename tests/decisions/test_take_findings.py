@@ -71,3 +71,14 @@ def test_what_stands_in_the_outbox_stays_there(found, kind):
 
     assert actions.take_findings(now=NOON) == 0
     assert not drifts().exists()
+
+
+def test_its_case_says_what_changed_there(found, ben, client):
+    found()
+    actions.take_findings(now=NOON)
+
+    client.force_login(ben)
+    page = client.get(f"/cases/{drifts().get().pk}/").content.decode()
+
+    assert "Something changed on the platform" in page
+    assert "suspend is not in force" in page

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import transaction
 from django.urls import reverse
+from django.utils import timezone
 
-from moderation.enforcement.models import Attempt, Backend, Enforcement
+from moderation.cases.models import Case
+from moderation.enforcement.actions import order
+from moderation.enforcement.models import AccountSequence, Attempt, Backend, Enforcement
 from portal.audit.models import AuditEvent
 from tests import make
 from tests.insight.conftest import decide
@@ -44,6 +50,49 @@ def test_it_shows_state_tries_and_the_last_answer_as_text(signed_in, ada, ben):
     assert "422: unknown scope &lt;b&gt;" in page
     assert "<b>everything" not in page
     assert "Send again" in page
+
+
+def text_of(client):
+    return " ".join(re.sub("<[^>]+>", " ", client.get(reverse("outbox")).content.decode()).split())
+
+
+def test_it_says_how_the_platform_stands_beside_what_was_ordered(signed_in, ada, ben):
+    decide(ada)
+    client = signed_in(ben)
+    assert "Not compared with what was ordered yet." in text_of(client)
+
+    AccountSequence.objects.update(found="foreign", looked_at=timezone.now() - timedelta(minutes=5))
+
+    assert "1 account in 24 h, 0 lost effects ordered again." in text_of(client)
+    assert "1 changed by another hand" in text_of(client)
+
+
+def test_it_says_of_a_backend_that_it_cannot_be_read_back(signed_in, ada, ben, monkeypatch):
+    decide(ada)
+    monkeypatch.setattr("moderation.insight.outbox.can_be_read", lambda description: False)
+
+    assert "It cannot be read back, so nobody compares it" in text_of(signed_in(ben))
+
+
+def test_who_may_not_see_a_lane_is_told_nothing_of_how_its_accounts_stand(signed_in, ada, ben):
+    decision = decide(ada)
+    with transaction.atomic():
+        make.change(Case.objects.filter(pk=decision.case_id), lane="minors")
+    AccountSequence.objects.update(found="foreign", looked_at=timezone.now())
+
+    assert "Not compared with what was ordered yet." in text_of(signed_in(ben))
+
+
+def test_an_effect_that_was_lost_is_shown_as_sent_again(signed_in, ada, ben):
+    decision = decide(ada)
+    first = Enforcement.objects.get(decision=decision)
+    with transaction.atomic():
+        order(
+            decision_id=decision.pk, account=first.account, kind=first.kind, by=ada, now=make.NOON, parent=first,
+            heals=True,
+        )  # fmt: skip
+
+    assert "again: it was lost there" in text_of(signed_in(ben))
 
 
 def test_it_filters_by_state_and_age(signed_in, ada, ben, told):

@@ -77,7 +77,7 @@ def wire() -> Dispatcher:
         Chore("release", lambda: decisions.release_due(now=clock())),
         Chore("claims", lambda: cases.return_expired(now=clock()), every=5),
         Chore("deadlines", deadlines, every=15),
-        Chore("reconcile", reconciling.reconcile, every=10),
+        Chore("reconcile", reconciling.reconcile, every=5),
         Chore("findings", lambda: decisions.take_findings(now=clock()), every=5),
         Chore("score", ring(dispatcher, SCORE, stale.exists), hears=("reeve_intake",)),
         Chore("take", ring(dispatcher, TAKE, to_take), hears=("reeve_intake", "reeve_scores")),
