@@ -1,7 +1,7 @@
 """Which tables does this app have? An index for Django; code imports from the rooms."""
 
 from moderation.cases.models import Case, Draft, Evidence, Note, Queue, RoutingRule, Skip, Workflow
-from moderation.decisions.models import Acknowledgement, Approval, Decision, Policy, ReasonCode
+from moderation.decisions.models import Acknowledgement, Approval, CapOpening, Decision, Policy, ReasonCode
 from moderation.enforcement.models import AccountSequence, Attempt, Backend, Enforcement, Finding
 from moderation.insight.models import Export, ExportLink, HourlyRollup, LogCheck
 
@@ -11,6 +11,7 @@ __all__ = [
     "Approval",
     "Attempt",
     "Backend",
+    "CapOpening",
     "Case",
     "Decision",
     "Draft",

@@ -6,7 +6,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from moderation.cases import api as cases_api
 from moderation.decisions import api as decisions_api
-from moderation.desk import case_views, reveal_views, views
+from moderation.desk import case_views, limit_views, reveal_views, views
 from moderation.enforcement import api as enforcement_api
 from moderation.insight import api as insight_api
 from moderation.insight import (
@@ -44,6 +44,7 @@ desk = [
     path("decisions/<uuid:pk>/decline/", case_views.decision_decline, name="decision-decline"),
     path("decisions/<uuid:pk>/reverse/", case_views.decision_reverse, name="decision-reverse"),
     path("approvals/", case_views.approvals, name="approvals"),
+    path("approvals/limits/<int:pk>/<slug:outcome>/open/", limit_views.cap_open, name="cap-open"),
     path("accounts/<str:platform>/<path:external_id>/", views.account, name="account"),
     path("search/", views.search, name="search"),
     path("reveals/", reveal_views.reveal_ask, name="reveal-ask"),

@@ -1,13 +1,13 @@
 """What changes about a decision? Made, agreed to, declined, undone, reversed.
 
 How it is written down stands in `making.py`, how it takes effect in `releasing.py`, what time does to it in
-`deadlines.py`, policies and reason codes in `catalogue.py`.
+`deadlines.py`, how many one person may make in an hour in `caps.py`, policies and reason codes in `catalogue.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +26,7 @@ from portal.refusal import Refused
 from portal.sql import tell
 
 from . import refusals
+from .caps import insist_on_the_cap, open_cap
 from .catalogue import acknowledge, publish_policy, ship
 from .deadlines import expire_pending, expire_proposals
 from .findings import take_findings
@@ -41,6 +42,7 @@ __all__ = [
     "decline",
     "expire_pending",
     "expire_proposals",
+    "open_cap",
     "publish_policy",
     "release",
     "release_due",
@@ -50,7 +52,6 @@ __all__ = [
     "undo",
 ]
 
-CAPS_AN_HOUR = {"ban": 30, "suspend": 60}  # of one person
 LIFTING_NEEDS_TWO = ("minors", "safety")  # elsewhere giving back is one person's act
 
 
@@ -180,7 +181,7 @@ def _decide(
     insist(refusals.decide(case, by=by, version=version), case)
     settled = settle(case, word, now=now)
     if limits:
-        _insist_on_the_cap(by, word.outcome, now=now)
+        insist_on_the_cap(by, word.outcome, now=now)
     _conclude(case, settled=settled, word=word, by=by, now=now, proposed=settled.needs_approval)
     undo_for = max(0, min(60, undo_for))
     decision = write(
@@ -241,18 +242,6 @@ def _first_result(by: User, request_key: str, stamp: bytes) -> Decision | None:
 def _insist(reason: str | None, decision: Decision) -> None:
     if reason:
         raise Refused(reason, state=decision.status)
-
-
-def _insist_on_the_cap(by: User, outcome: str, *, now: datetime) -> None:
-    cap = CAPS_AN_HOUR.get(outcome)
-    if (
-        cap
-        and Decision.objects.filter(made_by=by, outcome=outcome, made_at__gt=now - timedelta(hours=1)).count() >= cap
-    ):
-        raise Refused(
-            f"You have made {cap} decisions of this kind within an hour, which is the limit. "
-            "Nothing was sent; go on in a while."
-        )
 
 
 def _give_word(decision: Decision, verdict: str, *, by: User, now: datetime, reason: str, reverses: str = "") -> None:

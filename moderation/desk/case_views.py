@@ -26,7 +26,7 @@ from portal.people.permissions import Permission, SignedIn, requires
 from portal.refusal import Refused
 from portal.wording import due, number, plain
 
-from . import actions, dossier, exhibits, forms, overview, personal
+from . import actions, dossier, exhibits, forms, limits, overview, personal
 from .counts import forget
 from .panel import panel
 from .reading import proposals, words_of
@@ -379,5 +379,6 @@ def decision_reverse(request: SignedIn, pk: UUID) -> HttpResponse:
 @requires(Permission.DECISION_APPROVE)
 @require_GET
 def approvals(request: SignedIn) -> HttpResponse:
-    """What waits for my word, oldest first."""
-    return render(request, "desk/approvals.html", {"proposals": proposals(request.user, now=timezone.now())})
+    """What waits for my word, oldest first, and who is at their limit of an hour."""
+    me, now = request.user, timezone.now()
+    return render(request, "desk/approvals.html", {"proposals": proposals(me, now=now), **limits.page(me, now=now)})

@@ -6,12 +6,15 @@ import logging
 
 from django.core.cache import cache
 from django.db import connection
+from django.utils import timezone
 
 from moderation.cases.models import Queue
 from moderation.decisions.models import Decision
 from portal.people.models import User
 from portal.people.permissions import Permission
 from portal.wording import capped
+
+from . import limits
 
 CAP = 1000
 KEPT_SECONDS = 10
@@ -62,8 +65,9 @@ def _count(user: User) -> dict[str, str]:
         waiting := waiting_in(list(Queue.objects.worked_by(user).values_list("pk", flat=True)))
     ):
         found["desk"] = capped(waiting, CAP)
-    if user.may(Permission.DECISION_APPROVE) and (proposed := to_approve(user)):
-        found["approvals"] = capped(proposed, 100)
+    proposed = to_approve(user) if user.may(Permission.DECISION_APPROVE) else 0
+    if waits := proposed + len(limits.to_open(user, now=timezone.now())):
+        found["approvals"] = capped(waits, 100)
     return found
 
 

@@ -19,6 +19,7 @@ class Event(StrEnum):
     BACKEND_ADDED = "backend.added"
     BACKEND_PAUSED = "backend.paused"
     BACKEND_RESUMED = "backend.resumed"
+    CAP_OPENED = "cap.opened"
     CASE_ANNOTATED = "case.annotated"
     CASE_CLAIMED = "case.claimed"
     CASE_DECIDED = "case.decided"

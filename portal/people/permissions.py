@@ -37,6 +37,7 @@ class Permission(StrEnum):
     ACCOUNT_READ = "account.read"
     AUDIT_READ = "audit.read"
     BACKEND_OPERATE = "backend.operate"
+    CAP_OPEN = "cap.open"
     CASE_CLAIM = "case.claim"
     CASE_READ = "case.read"
     CASE_REASSIGN = "case.reassign"

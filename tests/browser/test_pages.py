@@ -27,6 +27,7 @@ PAGES = [
     ("account-analyst", "noor", "/accounts/main/70231/"),
     ("search", "ada", "/search/"),
     ("approvals", "ben", "/approvals/"),
+    ("approvals-limit", "ben", "/approvals/"),
     ("approvals-empty", "ruth", "/approvals/"),
     ("profile", "ada", "/profile/"),
     ("dashboard", "ben", "/dashboards/"),
@@ -126,10 +127,14 @@ def windows(chromium: Any, served: Any, django_db_blocker: Any) -> Iterator[Call
 @pytest.mark.parametrize(("scheme", "width"), VIEWS)
 @pytest.mark.parametrize(("name", "who", "address"), PAGES, ids=[page[0] for page in PAGES])
 def test_it_holds_to_its_promises(
-    windows: Any, places: dict[str, Any], name: str, who: str, address: str, scheme: str, width: int
+    windows: Any, places: dict[str, Any], monkeypatch: Any, name: str, who: str, address: str, scheme: str, width: int
 ) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
+    from moderation.decisions import caps
+
+    if name == "approvals-limit":  # who proposed a ban is at the limit
+        monkeypatch.setitem(caps.CAPS_AN_HOUR, "ban", 1)
     page = windows(who, scheme, width)
     answer = page.goto(address.format(**places))
     assert answer.status == {"not-found": 404, "forbidden": 403}.get(name, 200)
@@ -139,6 +144,8 @@ def test_it_holds_to_its_promises(
     assert page.evaluate("window.__violations") == []
     overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert overflow <= 0, f"{name} is {overflow} px wider than the window"
+    if name == "approvals-limit":
+        assert page.get_by_role("button", name="Open the limit").count() > 0
     if name == "case-hostile":
         page.evaluate("document.querySelectorAll('details').forEach((more) => (more.open = true))")
         assert page.evaluate("window.__hit") is None

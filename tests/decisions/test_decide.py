@@ -290,7 +290,7 @@ def test_nobody_bans_more_than_thirty_an_hour(ada):
         make_decision(at="proposed", by=ada)
     case = make_case(at="claimed", by=ada)
 
-    with pytest.raises(Refused, match="30 decisions of this kind"):
+    with pytest.raises(Refused, match="limit of 30 decisions of this kind"):
         decide(case, by=ada, key="one too many", **BAN)
     assert decide(case, by=ada, key="in the next hour", now=later(hours=2), **BAN).status == "proposed"
 

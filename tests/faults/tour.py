@@ -9,6 +9,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from django.urls import reverse
 
@@ -102,7 +103,8 @@ class Tour:
             self.go(name, "second", *of)
 
     def decisions(self) -> None:
-        """Decided, undone, agreed, declined, reversed, on pages and by calls."""
+        """Decided, undone, agreed, declined, reversed, on pages and by calls; a limit opened."""
+        from moderation.decisions import caps
         from moderation.decisions.models import Decision
 
         for decide, undo in (("case-decide", "decision-undo"), ("api-case-decide", "api-decision-undo")):
@@ -118,6 +120,10 @@ class Tour:
                            ("api-decision-approval", {"verdict": "approve"})):  # fmt: skip
             proposed, n = self.decision("proposed")
             self.go(name, "lead", proposed.pk, n=n, **form)
+        with patch.dict(caps.CAPS_AN_HOUR, ban=1):
+            second = self.world.people["second"].pk
+            self.go("cap-open", "lead", second, "ban", number="2", hours="1", reason="a wave of copied shops")
+            self.look("approvals", "lead")
         for name in ("decision-reverse", "api-decision-reversal"):
             released, n = self.decision("released")
             self.go(name, "lead", released.pk, n=n, reason_code="not_violating", note="it was somebody else")

@@ -13,6 +13,7 @@ TABLE: dict[P, set[str]] = {
     P.ACCOUNT_READ: {"reviewer", "specialist", "lead", "analyst", "auditor", "privacy"},
     P.AUDIT_READ: {"lead", "auditor", "privacy"},
     P.BACKEND_OPERATE: {"operator"},
+    P.CAP_OPEN: {"lead"},
     P.CASE_CLAIM: {"reviewer", "specialist", "lead"},
     P.CASE_READ: {"reviewer", "specialist", "lead", "auditor"},
     P.CASE_REASSIGN: {"lead"},
