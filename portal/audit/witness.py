@@ -261,13 +261,28 @@ class Caller(BaseHTTPRequestHandler):
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.type)
         self.send_header("Content-Length", str(len(body)))
-        if last:  # what it sends is not read
+        if last:
             self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
+        if last:
+            _hear_out(self.connection)
 
     def log_message(self, *_: Any) -> None:
         """The state says what was signed; calls are not written down."""
+
+
+def _hear_out(connection: socket.socket) -> None:
+    """Throw away what a caller still sends, up to twice a request: closed at once, it would never read its answer.
+
+    RFC 9112, 9.6.
+    """
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(1)
+        left = 2 * LARGEST
+        while left > 0 and (more := connection.recv(min(left, 8192))):
+            left -= len(more)
 
 
 def _hang_up(connection: socket.socket) -> None:
