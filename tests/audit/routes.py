@@ -126,7 +126,7 @@ for _table, _change in CHANGES.items():
     road = functools.partial(lambda text, world: sql(text), f"UPDATE {_table} SET {_change}")
     route(f"UPDATE {_table}", refused=f"of {_table}: changed {UNNAMED}")(road)
 for _table in (
-    "moderation_approval", "moderation_enforcement", "moderation_exportlink",
+    "moderation_approval", "moderation_capopening", "moderation_enforcement", "moderation_exportlink",
     "moderation_note", "moderation_skip", "portal_hold", "portal_reveal", "portal_grant", "portal_servicekey",
     "risk_namedlist", "risk_rule", "risk_standing",
 ):  # fmt: skip

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import psycopg2
 import pytest
 from django.db import DatabaseError, connection, connections, transaction
 from django.utils import timezone
+from uuid_utils.compat import uuid7
 
 from moderation.cases import actions as cases
 from moderation.cases.models import Case
 from moderation.decisions import actions as decisions
+from moderation.decisions.models import CapOpening
 from moderation.enforcement.models import Backend, Enforcement, Finding
 from moderation.insight import actions as insight
 from moderation.insight.history import LogFilter
@@ -74,6 +77,8 @@ def build() -> World:
     with transaction.atomic():
         make.tell(export)
         ExportLink.objects.create(digest=b"x", export=export, made_at=NOON, until=NOON)
+        hour = {"opened_at": NOON, "until": NOON + timedelta(hours=1)}
+        make.tell(CapOpening.objects.create(person=ada, opened_by=ben, outcome="ban", number=1, reason=uuid7(), **hour))
         action = Enforcement.objects.get(decision=ban)
         make.tell(Finding.objects.create(account_id=action.account_id, enforcement=action, kind="drift"))
     return World(User.objects.get(pk=ada.pk), make.make_case(), make.make_case(), decision)
