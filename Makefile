@@ -40,7 +40,7 @@ bench: $(VENV)/.dev ## the benchmarks, as tables
 	$(PY) -m tests.bench $(ARGS)
 
 faults: $(VENV)/.dev ## the long fault suites
-	$(PY) -m tests.faults.kill_worker $(or $(ARGS),--decisions 1000 --kills 20)
+	$(PY) -m tests.faults.road $(ARGS)
 	$(PY) -m tests.faults.drift --accounts 500
 	$(PY) -m tests.faults.kill_log --kills 100
 	$(PY) -m tests.faults.kill_house --kills 100

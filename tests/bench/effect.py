@@ -21,7 +21,6 @@ from pathlib import Path
 import requests
 from django.utils import timezone
 
-from tests.faults.kill_worker import prepare
 from tests.faults.stage import ROOT, Stage, until
 
 WARM = 15
@@ -103,7 +102,7 @@ def main() -> int:
         words += ["--loglevel", "ERROR", "--without-mingle", "--without-gossip"]
         yardstick = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         try:
-            prepare()
+            stage.prepare()
             key, cases = claimed_cases(asked.rounds + WARM)
             for name in ("worker", "dispatcher", "web"):
                 stage.start(name)

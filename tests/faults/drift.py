@@ -22,6 +22,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from .road.invariants import gapped
 from .stage import Stage
 
 KINDS = ("suspend", "unsuspend", "limit_reach", "restore_reach", "label", "ban")
@@ -127,11 +128,9 @@ def sweep(at: datetime, *, dies: bool = False) -> None:
 
 def run(folder: Path, *, accounts: int, seed: int) -> Told:
     """Play it through and read what came of it."""
-    from .kill_worker import prepare
-
     stage, told, world = Stage(folder), Told(), World(random.Random(seed))
     try:
-        prepare()
+        stage.prepare()
         from django.utils import timezone
 
         people(world, accounts, stage)
@@ -184,16 +183,10 @@ def look(world: World, stage: Stage, told: Told, *, at: datetime) -> None:
         and len(heals) == Enforcement.objects.filter(parent__isnull=False).count()
     )
     told.holds["the sweep after finds nothing new"] = (quiet and again["foreign"] == len(foreign), str(dict(again)))
-    told.holds["numbers without a gap"] = (gapless(), "from 1 up")
-
-
-def gapless() -> bool:
-    """The numbers of each account's actions."""
-    from moderation.enforcement.models import Enforcement
-
-    from . import kill_worker
-
-    return kill_worker.gapless(list(Enforcement.objects.order_by("account", "seq")))
+    told.holds["numbers without a gap"] = (
+        not gapped(list(Enforcement.objects.order_by("account", "seq"))),
+        "from 1 up",
+    )
 
 
 def main() -> int:

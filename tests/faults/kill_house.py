@@ -12,9 +12,7 @@ from __future__ import annotations
 import argparse
 import collections
 import json
-import os
 import random
-import signal
 import sys
 import tempfile
 import threading
@@ -23,7 +21,6 @@ from pathlib import Path
 
 import requests
 
-from .kill_worker import prepare
 from .stage import Stage, until
 
 PEOPLE = 4
@@ -72,26 +69,6 @@ class Person(threading.Thread):
         self.refused.append("no answer in 90 s")
 
 
-class House(Stage):
-    """The stage with everything on it, and a PostgreSQL that keeps what it said it kept."""
-
-    def start(self, name: str) -> None:
-        """Start one of the processes again; PostgreSQL waits until it takes connections."""
-        if name == "postgres":
-            self.servers.start_postgres()
-        else:
-            super().start(name)
-
-    def kill(self, name: str) -> None:
-        """SIGKILL to the process and all its children."""
-        if name != "postgres":
-            super().kill(name)
-            return
-        assert self.servers.postgres is not None
-        os.killpg(self.servers.postgres.pid, signal.SIGKILL)
-        self.servers.postgres.wait()
-
-
 def held_cases(count: int) -> list[tuple[str, list[tuple[int, int]]]]:
     """People with their keys, each with this many cases they hold: `(key, [(id, version)])`."""
     from django.utils import timezone
@@ -110,7 +87,7 @@ def held_cases(count: int) -> list[tuple[str, list[tuple[int, int]]]]:
     return told
 
 
-def play(house: House, crowd: list[Person], *, kills: int, seed: int) -> collections.Counter[str]:
+def play(house: Stage, crowd: list[Person], *, kills: int, seed: int) -> collections.Counter[str]:
     """Let them decide while one after the other dies; returns how often each did."""
     dice, died = random.Random(seed), collections.Counter[str]()
     for person in crowd:
@@ -134,7 +111,7 @@ def play(house: House, crowd: list[Person], *, kills: int, seed: int) -> collect
     return died
 
 
-def answers(house: House) -> bool:
+def answers(house: Stage) -> bool:
     """Whether the web is there, and its database with it."""
     try:
         return requests.get(f"http://127.0.0.1:{house.web_port}/readyz", timeout=5).status_code in {200, 503}
@@ -142,7 +119,7 @@ def answers(house: House) -> bool:
         return False
 
 
-def check(house: House, crowd: list[Person]) -> dict[str, tuple[bool, str]]:
+def check(house: Stage, crowd: list[Person]) -> dict[str, tuple[bool, str]]:
     """What must hold at the end: `{line: (whether, figures)}`."""
     from django.db import connections
 
@@ -189,12 +166,12 @@ def check(house: House, crowd: list[Person]) -> dict[str, tuple[bool, str]]:
 
 def run(folder: Path, *, kills: int, seed: int) -> tuple[collections.Counter[str], dict[str, tuple[bool, str]]]:
     """Play it through; returns who died how often, and what held."""
-    house = House(folder, durable=True)
+    house = Stage(folder, durable=True)
     try:
-        prepare()
+        house.prepare()
         told = held_cases(12 * kills + 20)
         for name in (*ACTS, *OTHERS):
-            if name != "postgres":
+            if name != "postgres":  # it runs
                 house.start(name)
         if not (until(lambda: answers(house), within=60) and until(house.worker_listens, within=60)):
             raise SystemExit("the web or the worker did not start; see its log")

@@ -49,16 +49,33 @@ class Stage:
         self.platform_url = self._start_platform()
         os.environ["PLATFORM_URL"] = self.platform_url
 
+    def prepare(self) -> None:
+        """The tables, as the owner makes them; from here on models may be imported."""
+        import django
+        from django.core.management import call_command
+
+        django.setup()
+        call_command("migrate", database="owner", verbosity=0)
+
     def start(self, name: str) -> None:
-        """Start one of the processes, in a process group of its own; `sequencer-2` is a second one."""
+        """Start one of the processes, in a process group of its own; `sequencer-2` is a second one.
+
+        `postgres` and `valkey` are started again after `kill`; PostgreSQL waits until it takes connections.
+        """
+        if name == "postgres":
+            return self.servers.start_postgres()
+        if name == "valkey":
+            self.servers.start_valkey()
+            return self.servers.wait_for_valkey()
         words = command(name.partition("-")[0], port=self.web_port, platform_port=0, data_dir=self.folder)
         words += self.worker_options if name == "worker" else ()
         with (self.folder / f"{name}.log").open("ab") as log:
             self.children[name] = subprocess.Popen(words, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
 
     def kill(self, name: str) -> None:
-        """SIGKILL to the whole group: parent and pool at once, as when the machine loses it."""
-        child = self.children.pop(name)
+        """SIGKILL to the whole group: parent and children at once, as when the machine loses it."""
+        servers = {"postgres": self.servers.postgres, "valkey": self.servers.valkey}
+        child = servers.get(name) or self.children.pop(name)
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
 

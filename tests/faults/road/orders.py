@@ -1,0 +1,68 @@
+"""Who orders actions in a round? Threads that order in the transaction that releases a decision, and say what was kept.
+
+Only what was committed is in the history as `ordered`; an order whose commit was not answered is `unanswered`, and may
+be there or not.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .scene import Run
+
+KINDS = ("suspend", "unsuspend", "limit_reach", "label")
+
+
+class Orders:
+    """Orders actions for `accounts` accounts in turn; `plan(n)` says the n-th: `(account number, kind, more)`."""
+
+    def __init__(
+        self, run: Run, *, accounts: int, plan: Callable[[int], tuple[int, str, dict[str, Any]]] | None = None
+    ) -> None:
+        from tests.enforcement.world import account
+
+        self.run, self.dice, self.lock, self.number = run, run.dice(1), threading.Lock(), 0
+        self.accounts = [account(f"f{n}") for n in range(accounts)]
+        self.plan = plan or (lambda n: (n % accounts, self.dice.choice(KINDS), {}))
+
+    def some(self, count: int) -> None:
+        """This many more, one after the other, on this thread's own connection."""
+        from django.db import Error, connection
+
+        for which, kind, more in self._next(count):
+            try:
+                action = self._order(which, kind, more)
+                self.run.history.add("ordered", action=action.pk, account=which, kind=kind, seq=action.seq)
+            except Error as broken:  # the database went away: what was asked may have been kept or not
+                self.run.history.add("unanswered", account=which, kind=kind, why=type(broken).__name__)
+                connection.close()
+        connection.close()
+
+    def begin(self, count: int, *, threads: int = 1) -> list[threading.Thread]:
+        """The same beside what goes on here."""
+        begun = [threading.Thread(target=self.some, args=(count // threads,), daemon=True) for _ in range(threads)]
+        for thread in begun:
+            thread.start()
+        return begun
+
+    def _next(self, count: int) -> Iterator[tuple[int, str, dict[str, Any]]]:
+        for _ in range(count):
+            with self.lock:
+                number, self.number = self.number, self.number + 1
+                yield self.plan(number)
+
+    def _order(self, which: int, kind: str, more: dict[str, Any]) -> Any:
+        from django.db import transaction
+        from django.utils import timezone
+
+        from moderation.enforcement import actions
+        from tests.enforcement.world import released_decision
+
+        with transaction.atomic():
+            decision = released_decision(self.accounts[which])
+            return actions.order(
+                decision_id=decision.pk, account=decision.account, kind=kind, by=decision.made_by, now=timezone.now(),
+                policy="SPM-1.2", reason_code="spam_run", **more,
+            )  # fmt: skip
