@@ -12,6 +12,7 @@ class ModerationConfig(AppConfig):
         goes when an account is erased and what when it is old. A backend's description that does not check out is
         refused here, with its line.
         """
+        from moderation.bulk import retaining as kept_groups
         from moderation.cases import erasing as cases
         from moderation.cases.objections import before_claim
         from moderation.decisions import erasing as decisions
@@ -23,7 +24,7 @@ class ModerationConfig(AppConfig):
         from moderation.insight import erasing as insight
         from moderation.insight import retaining as kept_numbers
 
-        for room in (cases, enforcement, decisions, insight, kept_decisions, kept_numbers):
+        for room in (cases, enforcement, decisions, insight, kept_decisions, kept_groups, kept_numbers):
             room.register()
         before_claim(unread_policy)
         register_card()

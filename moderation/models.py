@@ -1,5 +1,6 @@
 """Which tables does this app have? An index for Django; code imports from the rooms."""
 
+from moderation.bulk.models import Bulk, BulkItem
 from moderation.cases.models import Case, Draft, Evidence, Note, Queue, RoutingRule, Skip, Workflow
 from moderation.decisions.models import Acknowledgement, Approval, CapOpening, Decision, Policy, ReasonCode
 from moderation.enforcement.models import AccountSequence, Attempt, Backend, Enforcement, Finding
@@ -11,6 +12,8 @@ __all__ = [
     "Approval",
     "Attempt",
     "Backend",
+    "Bulk",
+    "BulkItem",
     "CapOpening",
     "Case",
     "Decision",

@@ -17,6 +17,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 ROOMS = (
     "risk.intake.tasks",
     "risk.scoring.tasks",
+    "moderation.bulk.tasks",
     "moderation.cases.tasks",
     "moderation.decisions.tasks",
     "moderation.enforcement.tasks",
@@ -28,6 +29,7 @@ QUEUES = ("intake", "scoring", "cases", "decisions", "enforcement", "insight", "
 VISIBILITY = {"visibility_timeout": 300}  # the shortest of any app on a broker wins, so all say the same
 
 TIMETABLE: dict[str, dict[str, Any]] = {
+    "run-bulks": {"task": "moderation.bulk.tasks.run_under_way", "schedule": 5.0, "options": {"expires": 5}},
     "take-new": {"task": "moderation.cases.tasks.take_new", "schedule": 15.0, "options": {"expires": 15}},
     "pull-reports": {"task": "risk.intake.tasks.pull", "schedule": 60.0, "options": {"expires": 60}},
     "return-expired": {"task": "moderation.cases.tasks.return_expired", "schedule": 10.0, "options": {"expires": 10}},

@@ -16,6 +16,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "signals_raw": ("risk.Signal", "portal.VaultValue"),
     "evidence_restricted": ("portal.VaultValue",),
     "evidence_no_action": ("portal.VaultValue",),
+    "group_decisions": ("portal.VaultValue",),
     "minors_restricted": ("portal.VaultValue",),
     "minors_no_action": ("portal.VaultValue",),
     "link_hashes_after_last_use": ("risk.Link",),

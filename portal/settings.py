@@ -287,6 +287,7 @@ RETENTION_DAYS = {
     "signals_raw": 90,
     "evidence_restricted": 215,  # the window for appeals, 184, and a month
     "evidence_no_action": 90,
+    "group_decisions": 215,
     "minors_restricted": 215,
     "minors_no_action": 30,
     "link_hashes_after_last_use": 180,

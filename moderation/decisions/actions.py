@@ -7,6 +7,7 @@ How it is written down stands in `making.py`, how it takes effect in `releasing.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -60,9 +61,11 @@ def decide(
     case: Case, *, by: User, now: datetime, outcome: str, reason_code: str, version: int, request_key: str,
     policy: str = "", note: str = "", answers: dict[str, str] | None = None, evidence: Iterable[str] = (),
     until: datetime | None = None, scope: str = "", undo_seconds: int | None = None, limits: bool = True,
+    second_person: str = "",
 ) -> Decision:  # fmt: skip
     """Conclude a case one holds: proposed where somebody must agree, else held for the undo window, then released.
 
+    `second_person` says why somebody must agree whatever the workflow says (a decision on many accounts at once).
     The same `request_key` with the same content answers the first decision again; other content is refused (422).
     Raises `Refused`: 400 where what was said does not fit, 409 where the case is not theirs or not as they saw it.
     """
@@ -72,8 +75,9 @@ def decide(
     try:
         with transaction.atomic():
             return _decide(
-                case, word, by=by, now=now, version=version, request_key=request_key, undo_for=undo_for, limits=limits
-            )
+                case, word, by=by, now=now, version=version, request_key=request_key, undo_for=undo_for, limits=limits,
+                second_person=second_person,
+            )  # fmt: skip
     except (IntegrityError, Refused) as error:
         # Sent again, later or at once: a case that was decided refuses, and the first result is found here.
         if first := _first_result(by, request_key, stamp):
@@ -174,12 +178,15 @@ def reverse(decision: Decision, *, by: User, now: datetime, reason_code: str, no
 
 
 def _decide(
-    case: Case, word: Word, *, by: User, now: datetime, version: int, request_key: str, undo_for: int, limits: bool
-) -> Decision:
+    case: Case, word: Word, *, by: User, now: datetime, version: int, request_key: str, undo_for: int, limits: bool,
+    second_person: str,
+) -> Decision:  # fmt: skip
     if sentence := word.malformed(now=now):
         raise Refused(sentence, status=400)
     insist(refusals.decide(case, by=by, version=version), case)
     settled = settle(case, word, now=now)
+    if second_person:
+        settled = replace(settled, needs_approval=True, approval_why=second_person)
     if limits:
         insist_on_the_cap(by, word.outcome, now=now)
     _conclude(case, settled=settled, word=word, by=by, now=now, proposed=settled.needs_approval)

@@ -25,6 +25,8 @@ from .models import CapOpening, Decision
 
 CAPS_AN_HOUR = {"ban": 30, "suspend": 60}  # of one person
 HOUR = timedelta(hours=1)
+# Why a second person agreed to a decision on many accounts at once. Such ones are not counted: the number was typed.
+IN_A_GROUP = "A decision on many accounts at once has a second person for all of them."
 HOURS = (1, 2, 4)  # how long an opening may last
 SHORTEST_REASON, LONGEST_REASON = 5, 500
 
@@ -99,6 +101,7 @@ def at_their_cap(now: datetime) -> list[AtCap]:
     recent = Decision.objects.filter(
         outcome__in=CAPS_AN_HOUR, made_at__gt=now - HOUR, made_by__kind=User.Kind.PERSON, made_by__is_active=True
     )
+    recent = recent.exclude(approval_why=IN_A_GROUP)
     counted = recent.values_list("made_by", "outcome").order_by().annotate(made=Count("pk"))
     full = [(pk, outcome, made) for pk, outcome, made in counted if made >= CAPS_AN_HOUR[outcome]]
     people = User.objects.in_bulk({pk for pk, _, _ in full})
@@ -137,6 +140,7 @@ def _full_until(person: User, outcome: str, *, now: datetime) -> datetime | None
     """When the hour has room again; None where it has some."""
     cap = CAPS_AN_HOUR[outcome]
     recent = Decision.objects.filter(made_by=person, outcome=outcome, made_at__gt=now - HOUR)
+    recent = recent.exclude(approval_why=IN_A_GROUP)
     times = list(recent.order_by("-made_at").values_list("made_at", flat=True)[:cap])
     return times[-1] + HOUR if len(times) == cap else None
 
@@ -151,5 +155,5 @@ def _left(opening: CapOpening) -> int:
     """How many more it allows: every decision of the kind since it was opened counts, within the limit or not."""
     made = Decision.objects.filter(
         made_by=opening.person_id, outcome=opening.outcome, made_at__gte=opening.opened_at
-    ).count()
-    return max(0, opening.number - made)
+    ).exclude(approval_why=IN_A_GROUP)
+    return max(0, opening.number - made.count())

@@ -44,6 +44,7 @@ class Permission(StrEnum):
     DASHBOARD_OWN = "dashboard.own"
     DASHBOARD_READ = "dashboard.read"
     DECISION_APPROVE = "decision.approve"
+    DECISION_BULK = "decision.bulk"
     DECISION_MAKE = "decision.make"
     DECISION_REVERSE = "decision.reverse"
     ENFORCEMENT_READ = "enforcement.read"

@@ -43,8 +43,8 @@ ROLES: dict[str, Role] = {
             "lead", "Team lead",
             "Works cases, approves what others proposed, retries actions, reverses, looks at dashboards.",
             *_WORKS_CASES, P.AUDIT_READ, P.CAP_OPEN, P.CASE_REASSIGN, P.DASHBOARD_READ, P.DECISION_APPROVE,
-            P.DECISION_REVERSE, P.ENFORCEMENT_READ, P.ENFORCEMENT_RETRY, P.EXPORT_MAKE, P.HOLD_AGREE,
-            P.PERSONAL_REVEAL, P.STRATEGY_READ,
+            P.DECISION_BULK, P.DECISION_REVERSE, P.ENFORCEMENT_READ, P.ENFORCEMENT_RETRY, P.EXPORT_MAKE,
+            P.HOLD_AGREE, P.PERSONAL_REVEAL, P.STRATEGY_READ,
         ),
         _role(
             "analyst", "Analyst", "Writes strategies and lists, reads scores and dashboards.",

@@ -57,6 +57,7 @@ RULES: dict[str, Rule] = {
             "restricted",
             "quality",
         ),
+        Rule("group_decisions", "Texts typed on group decisions", "their typing", "confidential, staff", "appeals"),
         Rule(
             "minors_restricted",
             "The same about minors, with a measure",

@@ -16,6 +16,7 @@ from django.db import DatabaseError, connection, connections, transaction
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
+from moderation.bulk import actions as bulks
 from moderation.cases import actions as cases
 from moderation.cases.models import Case
 from moderation.decisions import actions as decisions
@@ -74,6 +75,9 @@ def build() -> World:
     holding.ask(
         value.subject_id, of=ben, reference="LR-031", reason="a court asks", confidential=False, by=pia, now=NOON
     )
+    lena = people.create_user("lena", by=system, now=NOON)
+    people.grant(lena, "lead", by=system, now=NOON)
+    group(by=lena, agreed_by=ben)
     with transaction.atomic():
         make.tell(export)
         ExportLink.objects.create(digest=b"x", export=export, made_at=NOON, until=NOON)
@@ -82,6 +86,19 @@ def build() -> World:
         action = Enforcement.objects.get(decision=ban)
         make.tell(Finding.objects.create(account_id=action.account_id, enforcement=action, kind="drift"))
     return World(User.objects.get(pk=ada.pk), make.make_case(), make.make_case(), decision)
+
+
+def group(*, by: User, agreed_by: User) -> None:
+    """A group decision of ten, agreed to."""
+    ids = [make.make_row_account().pk for _ in range(10)]
+    word = {
+        "outcome": "warn",
+        "reason_code": "bulk_messages",
+        "note": "one text",
+        "although": "no scores are made here",
+    }
+    bulk = bulks.propose(ids, by=by, now=NOON, risk_type="spam", typed=10, request_key="a-group", **word)
+    bulks.approve(bulk, by=agreed_by, now=NOON)
 
 
 def told() -> str:

@@ -32,6 +32,7 @@ STAIRS: tuple[tuple[str, ...], ...] = (
     # --- risk below, moderation above ---
     ("moderation.cases", "moderation.enforcement"),
     ("moderation.decisions",),
+    ("moderation.bulk",),
     ("moderation.desk",),
     ("moderation.insight",),
 )

@@ -15,6 +15,8 @@ from .source import called, modules
 
 # Where a life ends. What is not here must have a way out.
 FINAL = {
+    "Bulk": {"undone", "declined", "withdrawn"},
+    "BulkItem": {"left_out", "failed", "dropped", "undone", "kept"},
     "Case": {"withdrawn", "handed_off"},
     "Decision": {"undone", "declined", "reversed"},
     "Enforcement": {"applied", "skipped", "superseded", "cancelled", "moot"},
@@ -25,6 +27,26 @@ FINAL = {
 
 # What the log says when a row comes to a status, by a move or by being made.
 EVENTS: dict[str, dict[str, set[E]]] = {
+    "Bulk": {
+        "proposed": {E.BULK_PROPOSED},
+        "running": {E.BULK_APPROVED, E.BULK_CONTINUED},
+        "paused": {E.BULK_PAUSED},
+        "stopped": {E.BULK_STOPPED},
+        "done": {E.BULK_DONE},
+        "undoing": {E.BULK_UNDOING},
+        "undone": {E.BULK_UNDONE},
+        "declined": {E.BULK_DECLINED},
+        "withdrawn": {E.BULK_WITHDRAWN},
+    },
+    "BulkItem": {
+        "waiting": {E.BULK_ITEM_NAMED},
+        "left_out": {E.BULK_ITEM_LEFT_OUT},
+        "decided": {E.BULK_ITEM_DECIDED},
+        "failed": {E.BULK_ITEM_FAILED},
+        "dropped": {E.BULK_ITEM_DROPPED},
+        "undone": {E.BULK_ITEM_UNDONE},
+        "kept": {E.BULK_ITEM_KEPT},
+    },
     "Case": {
         "waiting": {E.CASE_OPENED, E.CASE_RELEASED, E.CASE_RETURNED, E.CASE_SKIPPED, E.CASE_ESCALATED, E.CASE_REOPENED},
         "claimed": {E.CASE_CLAIMED, E.CASE_EXTENDED, E.CASE_REASSIGNED, E.CASE_REOPENED},
