@@ -41,7 +41,6 @@ bench: $(VENV)/.dev ## the benchmarks, as tables
 
 faults: $(VENV)/.dev ## the long fault suites
 	$(PY) -m tests.faults.road $(ARGS)
-	$(PY) -m tests.faults.drift --accounts 500
 	$(PY) -m tests.faults.kill_log --kills 100
 	$(PY) -m tests.faults.kill_house --kills 100
 	$(PY) -m tests.faults.race_log --races 500

@@ -28,8 +28,14 @@ STATES = {
 }  # fmt: skip
 
 
-def check(run: Run, stage: Stage, *, ends: Collection[str] = ENDS, late: float = LATE) -> None:
-    """Put I1 to I8 into the round's table. `ends`: the states an action may end in; `late`: the most seconds for I7."""
+def check(
+    run: Run, stage: Stage, *, ends: Collection[str] = ENDS, late: float = LATE, but: Collection[str] = ()
+) -> None:
+    """Put I1 to I8 into the round's table.
+
+    `ends`: the states an action may end in; `late`: the most seconds for I7; `but`: what cannot hold in this round
+    (`"I4"` where another hand changes the platform).
+    """
     from moderation.enforcement.models import Enforcement
 
     actions = list(Enforcement.objects.select_related("account").order_by("account", "seq"))
@@ -37,7 +43,8 @@ def check(run: Run, stage: Stage, *, ends: Collection[str] = ENDS, late: float =
     _acknowledged(run, actions, ends)
     _once(run, actions, rows)
     _in_order(run, actions, rows)
-    _as_left(run, stage, actions, rows)
+    if "I4" not in but:
+        _as_left(run, stage, actions, rows)
     _logged(run, stage, actions)
     _at_once(run)
     _on_time(run, actions, rows, late)
