@@ -23,7 +23,7 @@ from portal import metrics, peer
 from portal.audit.actions import Subject, record
 from portal.audit.events import Event
 from portal.people.models import User
-from portal.sql import ask
+from portal.sql import ask, tell
 
 from . import actions, breaker, connector, counting, drift
 from .call import Answer, Call, Meaning
@@ -53,6 +53,10 @@ UPDATE moderation_accountsequence s SET look_at = COALESCE(%s, statement_timesta
 FROM due JOIN risk_account a ON a.id = due.account_id
 WHERE s.account_id = due.account_id
 RETURNING s.account_id, s.last, s.look_at, a.platform, a.external_id, a.erased_at IS NOT NULL
+"""
+_GIVE_BACK = """
+UPDATE moderation_accountsequence SET look_at = COALESCE(%s, statement_timestamp())
+WHERE account_id = ANY(%s) AND look_at = %s
 """
 _MAY_ASK = """
 SELECT b.paused_at, b.open_until, statement_timestamp(), (SELECT count(*) FROM moderation_enforcement u
@@ -102,8 +106,11 @@ def taken(finding: Finding, *, into: Subject, by: User, now: datetime) -> bool:
 def _run(description: Description, *, now: datetime | None, end: float) -> int:
     compared = failed = 0
     while _may_ask(description, now=now, only_look=True) and (due := _take(description.name, now=now)):
-        for one in due:
-            if time.monotonic() >= end or failed >= PATIENCE:
+        for place, one in enumerate(due):
+            if time.monotonic() >= end:
+                _give_back(due[place:], now=now)
+                return compared
+            if failed >= PATIENCE:
                 return compared
             begun = time.monotonic()
             try:
@@ -122,6 +129,11 @@ class NoCall(Exception):
 
 def _take(name: str, *, now: datetime | None) -> list[Taken]:
     return [Taken(*row) for row in ask(_TAKE, [name, now, BATCH, now, LEASE])]
+
+
+def _give_back(left: list[Taken], *, now: datetime | None) -> None:
+    """What a run took and did not come to is due again at once, and not only when its lease is over."""
+    tell(_GIVE_BACK, [now, [one.account for one in left], left[0].until])
 
 
 def _may_ask(

@@ -277,3 +277,14 @@ def test_a_backend_that_cannot_be_read_back_is_not_compared():
     shipped = connector.descriptions()
     assert all(reconciling.can_be_read(one) for one in shipped.values())
     assert not reconciling.can_be_read(replace(shipped["platform"], read_path=""))
+
+
+def test_what_a_run_had_no_time_for_is_due_at_once(suspended, ordered, platform, monkeypatch):
+    drain(ordered("label"))
+    at = soon() + timedelta(minutes=2)
+    monkeypatch.setattr(reconciling, "RUN_FOR", 0.0)
+    assert reconciling.reconcile(at) == 0
+    assert set(AccountSequence.objects.values_list("look_at", flat=True)) == {at}
+    monkeypatch.setattr(reconciling, "RUN_FOR", 5.0)
+
+    assert reconciling.reconcile(at) == 2
