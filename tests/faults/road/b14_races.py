@@ -134,13 +134,16 @@ def race_of_words(run: Run, web: Web, leads: list[Visitor]) -> None:
         decision = propose(author)
         words = speakers(kind, author, others, door=lambda: dice.choice(("page", "api")))
         dice.shuffle(words)
+        early = [Word("agree", author, door) for door in ("page", "api")] if kind == KINDS[2] else []
+        for word in early:  # before anybody else has spoken, so that only the rule refuses them
+            word.told = word.give(decision.pk)
         answers = web.together([partial(word.give, decision.pk) for word in words])
         for word, answer in zip(words, answers, strict=True):
             word.told = answer
             told[f"{word.verb} {'yes' if word.won else answer.status}"] += 1
-        refused = [word for word in words if word.person is author and word.verb == "agree"]
-        own += len(refused)
-        own_refused += sum(word.told is not None and word.told.status == 409 for word in refused)
+        mine = [word for word in words if word.person is author and word.verb == "agree"]
+        own += len(mine) + len(early)
+        own_refused += sum(word.told is not None and word.told.status == 409 for word in (*mine, *early))
         odd += [f"{kind}: {why}" for why in wrong(decision, words)]
         run.history.add(
             "spoken", decision=decision.pk, kind=kind, told=[(w.verb, w.door, w.told.status) for w in words if w.told]
