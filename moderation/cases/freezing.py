@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from portal.people.models import User
-from portal.sql import ask
+from portal.sql import ask, insert
 from risk.intake.models import Signal
 
 from . import evidence
@@ -39,9 +39,7 @@ def freeze(case: Case, *, by: User, now: datetime, pointed: Iterable[str] = ()) 
         },
         score=_score_of(case), signals=signals, pointed=_pointed(case, pointed),
     )  # fmt: skip
-    return Evidence.objects.create(
-        case=case, collected_by=by, collected_at=now, body=body, digest=evidence.digest(body)
-    )
+    return insert(Evidence(case=case, collected_by=by, collected_at=now, body=body, digest=evidence.digest(body)))
 
 
 def _pointed(case: Case, pointed: Iterable[str]) -> list[str]:

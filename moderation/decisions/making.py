@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
-
-from django.db.models import Model
+from typing import Any
 
 from moderation.cases import actions as cases
 from moderation.cases.models import Case, Workflow
@@ -16,7 +14,7 @@ from portal.audit import actions as audit
 from portal.audit.events import Event
 from portal.people.models import User
 from portal.refusal import Refused
-from portal.sql import ask
+from portal.sql import ask, columns, insert, load
 from risk.scoring.models import Score
 from risk.strategy import reading as features
 from risk.strategy.models import Strategy
@@ -29,7 +27,14 @@ from .word import Word
 
 _STRIKES = "SELECT strikes FROM risk_standing WHERE account_id = %s AND lifted_at IS NULL AND strikes_until > %s"
 
-M = TypeVar("M", bound=Model)
+# Three rows in one round: every decision asks for them.
+_NAMED = f"""
+SELECT {columns(ReasonCode, "r")}, {columns(Workflow, "w")}, {columns(Policy, "p")}
+  FROM (SELECT %s AS reason, %s AS risk_type, %s AS policy) AS word
+  LEFT JOIN moderation_reasoncode r ON r.code = word.reason
+  LEFT JOIN moderation_workflow w ON w.risk_type = COALESCE(NULLIF(r.workflow, 'any'), word.risk_type)
+  LEFT JOIN moderation_policy p ON p.in_force AND p.code = COALESCE(NULLIF(word.policy, ''), r.policy)
+"""
 
 
 @dataclass(frozen=True)
@@ -62,11 +67,8 @@ class Settled:
 
 def settle(case: Case, word: Word, *, now: datetime) -> Settled:
     """Look up what a word names and check that it fits. Raises `Refused` (400) with the sentence where it does not."""
-    reason = _by_key(ReasonCode, "code", word.reason_code)
+    reason, workflow, policy = _named(word, risk_type=case.risk_type)
     risk_type = reason.workflow if reason and reason.workflow != "any" else case.risk_type
-    workflow = _by_key(Workflow, "risk_type", risk_type) if risk_type else None
-    code = word.policy or (reason.policy if reason else "")
-    policy = _by_key(Policy, "in_force AND code", code) if code else None
     open_types = {case.risk_type} if risk_type == case.risk_type else types_of(case)
     if sentence := refusals.fits(word, workflow=workflow, reason=reason, policy=policy, open_types=open_types):
         raise Refused(sentence, status=400)
@@ -83,6 +85,14 @@ def settle(case: Case, word: Word, *, now: datetime) -> Settled:
         raise Refused(sentence, status=400)
     needs, why = _second_person(case, word, workflow, now=now)
     return Settled(workflow, reason, policy, needs, why, case.claimed_at)
+
+
+def _named(word: Word, *, risk_type: str) -> tuple[ReasonCode | None, Workflow | None, Policy | None]:
+    """The settings a word names, each decision anew: who changes them changes the next decision."""
+    [found] = ask(_NAMED, [word.reason_code, risk_type, word.policy])
+    ends = [len(ReasonCode._meta.concrete_fields), -len(Policy._meta.concrete_fields)]
+    reason, workflow, policy = found[: ends[0]], found[ends[0] : ends[1]], found[ends[1] :]
+    return load(ReasonCode, reason), load(Workflow, workflow), load(Policy, policy)
 
 
 def types_of(case: Case) -> set[str]:
@@ -133,7 +143,7 @@ def write(
         fingerprint=word.fingerprint(case=case.pk, version=version), needs_approval=proposed,
         approval_why=settled.approval_why, release_at=None if proposed else now + timedelta(seconds=undo_seconds),
     )  # fmt: skip
-    decision.save(force_insert=True)
+    insert(decision)
     facts = {
         "outcome": word.outcome, "reason_code": settled.reason.code, "scope": word.scope, "shown": case.shown,
         "policy": settled.policy.code if settled.policy else "", "until": _iso(word.until), "commitment": commitment,
@@ -155,12 +165,6 @@ def as_draft(decision: Decision) -> dict[str, object]:
         "until": _iso(decision.until),
         "answers": decision.answers,
     }
-
-
-def _by_key(model: type[M], key: str, value: str) -> M | None:
-    """One row of the settings, in plain SQL: every decision asks for three, and composing them cost a fifth of it."""
-    rows = model._default_manager.raw(f"SELECT * FROM {model._meta.db_table} WHERE {key} = %s", [value])
-    return next(iter(rows), None)
 
 
 def _iso(time: datetime | None) -> str:

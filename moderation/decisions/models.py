@@ -163,13 +163,13 @@ class Decision(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="decisions")
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="decisions")
-    queue = models.ForeignKey(Queue, on_delete=models.PROTECT, related_name="+")  # where the case stood then
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False, related_name="decisions")
+    queue = models.ForeignKey(Queue, on_delete=models.PROTECT, db_index=False, related_name="+")  # where it stood then
     risk_type = models.CharField(max_length=32, blank=True)
     status = models.CharField(max_length=10, choices=Status)
     outcome = models.CharField(max_length=16, choices=Outcome)
-    reason_code = models.ForeignKey(ReasonCode, on_delete=models.PROTECT, related_name="+")
-    policy = models.ForeignKey(Policy, on_delete=models.PROTECT, null=True, related_name="decisions")
+    reason_code = models.ForeignKey(ReasonCode, on_delete=models.PROTECT, db_index=False, related_name="+")
+    policy = models.ForeignKey(Policy, on_delete=models.PROTECT, null=True, db_index=False, related_name="decisions")
     note = models.UUIDField(null=True)  # vault value: typed text
     answers = models.JSONField(default=dict)
     scope = models.CharField(max_length=16, blank=True)
@@ -178,14 +178,14 @@ class Decision(models.Model):
     label = models.CharField(max_length=8)  # positive, negative, none
     shown = models.PositiveSmallIntegerField(default=0)  # the score the decider saw
     evidence = models.ForeignKey(Evidence, on_delete=models.PROTECT, null=True, related_name="+")
-    made_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="decisions")
+    made_by = models.ForeignKey(User, on_delete=models.PROTECT, db_index=False, related_name="decisions")
     made_at = models.DateTimeField()
     claimed_at = models.DateTimeField(null=True)  # when the decider took the case: handling time runs from here
     request_key = models.CharField(max_length=128)
     fingerprint = models.BinaryField(max_length=32)
     needs_approval = models.BooleanField()
     approval_why = models.CharField(max_length=200, blank=True)
-    approved_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    approved_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, db_index=False, related_name="+")
     approved_at = models.DateTimeField(null=True)
     release_at = models.DateTimeField(null=True)  # end of the undo window
     released_at = models.DateTimeField(null=True)
@@ -234,6 +234,8 @@ class Decision(models.Model):
                 fields=["case"], condition=Q(status__in=["proposed", "held"]), name="one_undecided_word_per_case"
             ),
         ]
+        # The foreign keys have none of their own but case and evidence: account and maker are the first column of one
+        # below, and nobody looks for the decisions of a queue, a policy or a reason but within a time.
         indexes = [
             models.Index(fields=["release_at"], condition=Q(status="held"), name="decision_due"),  # reader: release_due
             models.Index(

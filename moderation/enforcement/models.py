@@ -192,7 +192,7 @@ class Enforcement(models.Model):
     }
 
     id = models.UUIDField(primary_key=True, editable=False)  # uuid5 of decision, kind and account
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="enforcements")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False, related_name="enforcements")
     decision = models.ForeignKey("moderation.Decision", on_delete=models.PROTECT, related_name="enforcements")
     backend = models.ForeignKey(Backend, on_delete=models.PROTECT, related_name="enforcements")
     seq = models.PositiveBigIntegerField()

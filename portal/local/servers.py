@@ -191,8 +191,8 @@ class Servers:
         settings = {
             "listen_addresses": "", "unix_socket_directories": str(self.run_dir / "pg"),
             "unix_socket_permissions": "0700", "max_connections": "200", "timezone": "UTC", "log_timezone": "UTC",
-            "jit": "off", "wal_compression": "on",
-            "max_wal_size": "1GB", "shared_buffers": "128MB", "log_min_messages": "warning",
+            # no wal_compression: its CPU costs more here than the disk it saves
+            "jit": "off", "max_wal_size": "1GB", "shared_buffers": "128MB", "log_min_messages": "warning",
             # what it refuses it would quote, row and statement, and no erasure reaches a log
             "log_error_verbosity": "terse", "log_min_error_statement": "panic",
         }  # fmt: skip
