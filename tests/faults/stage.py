@@ -33,6 +33,7 @@ class Stage:
         durable: bool = False,
     ) -> None:
         self.folder, self.worker_options = folder, worker_options
+        self.through: tuple[str, ...] = ()  # what stands between Python and the words of a process of ours
         self.servers = start(folder / "servers", durable=durable)
         self.children: dict[str, subprocess.Popen[bytes]] = {}
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -67,8 +68,11 @@ class Stage:
         if name == "valkey":
             self.servers.start_valkey()
             return self.servers.wait_for_valkey()
-        words = command(name.partition("-")[0], port=self.web_port, platform_port=0, data_dir=self.folder)
-        words += self.worker_options if name == "worker" else ()
+        kind, _, number = name.partition("-")
+        words = command(kind, port=self.web_port, platform_port=0, data_dir=self.folder)
+        words += self.worker_options if kind == "worker" else ()
+        words += ["-n", f"{name}@%h"] if kind == "worker" and number else []
+        words[1:1] = self.through
         with (self.folder / f"{name}.log").open("ab") as log:
             self.children[name] = subprocess.Popen(words, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import time
+from collections.abc import Callable
 
 from tests.faults.stage import Stage, until
 
@@ -52,12 +53,16 @@ def kill(run: Run, stage: Stage, orders: Orders) -> None:
             burst.join()
 
 
-def settle(stage: Stage, *, within: float) -> bool:
+def settle(stage: Stage, *, within: float, meanwhile: Callable[[], object] = lambda: None) -> bool:
     """The platform behaves again, and everything that is open comes to its end; whether it did in so many seconds."""
     from moderation.enforcement.models import Enforcement
 
+    def ended() -> bool:
+        meanwhile()
+        return not Enforcement.objects.open().exists()
+
     stage.faults({})
-    return until(lambda: not Enforcement.objects.open().exists(), within=within, every=0.1)
+    return until(ended, within=within, every=0.1)
 
 
 SCENE = Scene(
