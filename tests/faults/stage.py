@@ -83,13 +83,13 @@ class Stage:
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
 
-    def kill_one_of_pool(self) -> None:
-        """SIGKILL to one process of the worker's pool; its parent lives on."""
-        os.kill(self.pool()[0], signal.SIGKILL)
+    def kill_one_of_pool(self, name: str = "worker") -> None:
+        """SIGKILL to one process of a worker's pool; its parent lives on."""
+        os.kill(self.pool(name)[0], signal.SIGKILL)
 
-    def pool(self) -> list[int]:
-        """The processes that do the worker's work; none until it is ready."""
-        parent = self.children["worker"].pid
+    def pool(self, name: str = "worker") -> list[int]:
+        """The processes that do a worker's work; none until it is ready."""
+        parent = self.children[name].pid
         listed = Path(f"/proc/{parent}/task/{parent}/children")
         if not listed.parent.parent.parent.exists():  # no /proc: not Linux
             found = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True, check=False)

@@ -16,15 +16,25 @@ KINDS = ("suspend", "unsuspend", "limit_reach", "label")
 
 
 class Orders:
-    """Orders actions for `accounts` accounts in turn; `plan(n)` says the n-th: `(account number, kind, more)`."""
+    """Orders actions for `accounts` accounts in turn; `plan(n)` says the n-th: `(account number, kind, more)`.
+
+    With `one_decision` each account has one that orders all its kinds, made before the round: ordering is then all
+    that an order costs. Otherwise each order makes a decision of its own.
+    """
 
     def __init__(
-        self, run: Run, *, accounts: int, plan: Callable[[int], tuple[int, str, dict[str, Any]]] | None = None
+        self,
+        run: Run,
+        *,
+        accounts: int,
+        plan: Callable[[int], tuple[int, str, dict[str, Any]]] | None = None,
+        one_decision: bool = False,
     ) -> None:
         from tests.enforcement.world import account
 
         self.run, self.dice, self.lock, self.number = run, run.dice(1), threading.Lock(), 0
         self.accounts = [account(f"f{n}") for n in range(accounts)]
+        self.decisions = made_before(self.accounts) if one_decision else []
         self.plan = plan or (lambda n: (n % accounts, self.dice.choice(KINDS), {}))
 
     def some(self, count: int) -> None:
@@ -61,8 +71,34 @@ class Orders:
         from tests.enforcement.world import released_decision
 
         with transaction.atomic():
-            decision = released_decision(self.accounts[which])
+            decision = self.decisions[which] if self.decisions else released_decision(self.accounts[which])
             return actions.order(
                 decision_id=decision.pk, account=decision.account, kind=kind, by=decision.made_by, now=timezone.now(),
                 policy="SPM-1.2", reason_code="spam_run", **more,
             )  # fmt: skip
+
+
+def made_before(accounts: list[Any]) -> list[Any]:
+    """A released decision for each account, many at a time: copies of the first."""
+    from django.db import transaction
+
+    from tests.enforcement.world import released_decision
+    from tests.make import tell
+
+    first = released_decision(accounts[0])
+    decisions = [first]
+    for start in range(1, len(accounts), 100):
+        some = accounts[start : start + 100]
+        with transaction.atomic():
+            cases = type(first.case).objects.bulk_create([another(first.case, account=about) for about in some])
+            decisions += type(first).objects.bulk_create(
+                [another(first, account=case.account, case=case, request_key=f"before-{case.pk}") for case in cases]
+            )
+            tell(*cases, *decisions[-len(cases) :])
+    return decisions
+
+
+def another(row: Any, **changed: Any) -> Any:
+    """A row like this one but for its id and what is changed; not yet kept."""
+    kept = {field.name: getattr(row, field.name) for field in row._meta.concrete_fields if not field.primary_key}
+    return type(row)(**kept | changed)
