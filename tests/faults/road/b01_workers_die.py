@@ -75,13 +75,18 @@ def kill(run: Run, stage: Stage, names: dict[str, list[str]]) -> None:
         run.history.add("killed", name=what)
 
 
-def settle(stage: Stage, *, within: float, meanwhile: Callable[[], object] = lambda: None) -> bool:
-    """The platform behaves again, and everything that is open comes to its end; whether it did in so many seconds."""
+def settle(
+    stage: Stage, *, within: float, meanwhile: Callable[[], object] = lambda: None, but: tuple[str, ...] = ()
+) -> bool:
+    """The platform behaves again, and everything that is open comes to its end; whether it did in so many seconds.
+
+    `but`: states of open actions that are an end here.
+    """
     from moderation.enforcement.models import Enforcement
 
     def ended() -> bool:
         meanwhile()
-        return not Enforcement.objects.open().exists()
+        return not Enforcement.objects.open().exclude(status__in=but).exists()
 
     stage.faults({})
     return until(ended, within=within, every=0.1)

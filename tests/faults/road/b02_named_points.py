@@ -12,6 +12,7 @@ from tests.faults.stage import Stage
 
 from .b01_workers_die import settle
 from .dying import CARRYING_OUT, POINTS, WATCHING, Marks
+from .house import House
 from .invariants import check
 from .orders import Orders
 from .scene import Run, Scene
@@ -23,22 +24,13 @@ LATER = ("loss found, not committed", "lift ordered, not committed")  # come whe
 Target = tuple[str, str]  # a point, and who dies there
 
 
-class House:
-    """Workers and dispatchers with the points drawn up; who died is started again."""
+class Doomed(House):
+    """Workers and dispatchers with the points drawn up."""
 
     def __init__(self, stage: Stage, folder: Path, size: dict[str, Any]) -> None:
-        self.stage, self.marks = stage, Marks(folder)
-        self.names = [f"worker-{n}" for n in range(size["workers"])]
-        self.names += [f"dispatcher-{n}" for n in range(size["dispatchers"])]
+        self.marks = Marks(folder)
         stage.through = ("-m", "tests.faults.road.dying", str(folder))
-        for name in self.names:
-            stage.start(name)
-
-    def revive(self) -> None:
-        """Start again who died."""
-        for name in self.names:
-            if self.stage.children[name].poll() is not None:
-                self.stage.start(name)
+        super().__init__(stage, workers=size["workers"], dispatchers=size["dispatchers"])
 
     def up(self, kind: str) -> int:
         """How many of a kind are at work."""
@@ -62,7 +54,7 @@ def play(run: Run) -> None:
     lanes, placed = drawn(run), list[Target]()
     orders = Orders(run, accounts=sum(map(len, lanes.values())), plan=lambda n: planned(placed, n))
     stage.faults({"slow_ms": size["slow_ms"]})
-    house = House(stage, run.folder, size)
+    house = Doomed(stage, run.folder, size)
     died, since = 0, time.monotonic()
     while (any(lanes.values()) or house.marks.waiting()) and time.monotonic() - since < PATIENCE:
         house.revive()
@@ -76,7 +68,7 @@ def play(run: Run) -> None:
         time.sleep(0.02)
     left = len(house.marks.waiting()) + sum(map(len, lanes.values()))
     ended = settle(stage, within=size["within"], meanwhile=house.revive)
-    run.hold("every mark was passed", not left, f"{died} deaths, {left} marks left")
+    run.hold("every mark was passed", not left, f"{len(house.marks.told())} deaths, {left} marks left")
     run.hold("all ordered actions were carried out", ended)
     measure(run, house.marks, placed, orders)
     check(run, stage, late=size["lease"] + GRACE)

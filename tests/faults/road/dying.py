@@ -254,8 +254,18 @@ def _around_watching(passing: Passing) -> None:
     wrap(Dispatcher, "_listen", listen)
 
 
+def become(words: list[str]) -> None:
+    """Go on as the process whose words these are: `-m MODULE …` or a script and its arguments."""
+    if words[0] == "-m":
+        sys.argv = words[1:]
+        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = words
+        runpy.run_path(words[0], run_name="__main__")
+
+
 def main(folder: str, *words: str) -> None:
-    """Become the process whose words these are, with the points drawn up."""
+    """A worker or dispatcher with the points drawn up."""
     import django
     from celery.signals import worker_ready
 
@@ -264,12 +274,7 @@ def main(folder: str, *words: str) -> None:
     passing = Passing(Marks(Path(folder)), dispatcher="dispatcher" in words)
     draw_up(passing)
     worker_ready.connect(lambda **_: passing.is_up(), weak=False)
-    if words[0] == "-m":
-        sys.argv = list(words[1:])
-        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
-    else:
-        sys.argv = list(words)
-        runpy.run_path(words[0], run_name="__main__")
+    become(list(words))
 
 
 if __name__ == "__main__":
