@@ -198,3 +198,16 @@ def test_it_says_in_one_sentence_why_a_file_or_map_cannot_be_followed(
 
 def test_it_says_that_there_is_no_such_file(tmp_path: Path) -> None:
     assert load(tmp_path / "absent.ndjson")[1] == 2
+
+
+def test_it_says_which_lines_and_where_their_reasons_stand(tmp_path: Path) -> None:
+    file, told = tmp_path / "rubbish.ndjson", StringIO()
+    file.write_text("nobody@example.org\n" * 7)
+
+    with pytest.raises(SystemExit):
+        call_command("load", str(file), stdout=StringIO(), stderr=told)
+
+    said = told.getvalue()
+    assert "line 1 at $, line 2 at $, line 3 at $, line 4 at $, line 5 at $ and 2 more" in said
+    assert f"{file}.rejected.ndjson" in said
+    assert "nobody" not in said

@@ -25,6 +25,7 @@ from risk.intake.mapping import BadMap, Map, read_map
 
 BATCH = 2000
 REPORT_SECONDS = 1.0
+SHOWN_REJECTS = 5
 
 
 class Command(BaseCommand):
@@ -83,6 +84,8 @@ class Command(BaseCommand):
                     self._note(f"{seen:,} lines, {seen / (reported - started):,.0f} a second")
         finally:
             rejects.close()
+        if rejects.count:
+            self._note(rejects.told())
         return accepted, duplicates, rejects.count
 
     def _note(self, text: str) -> None:
@@ -95,6 +98,7 @@ class _Rejects:
     def __init__(self, file: Path) -> None:
         self.path = file.with_name(file.name + ".rejected.ndjson")
         self.count = 0
+        self.first: list[str] = []
         self.stream: IO[str] | None = None
 
     def write(self, line: Line, bad: actions.Rejected) -> None:
@@ -106,6 +110,16 @@ class _Rejects:
         row = {"line": line.number, "path": bad.path, "reason": bad.reason, "input": line.input}
         self.stream.write(json.dumps(row, default=str) + "\n")
         self.count += 1
+        if self.count <= SHOWN_REJECTS:
+            self.first.append(f"line {line.number} at {bad.path}")
+
+    def told(self) -> str:
+        """Where to look and what to do. Reasons may quote what people sent, so they stay in the file."""
+        more = f" and {self.count - len(self.first):,} more" if self.count > len(self.first) else ""
+        return (
+            f"Not taken in: {', '.join(self.first)}{more}. Each stands with its reason in {self.path}; "
+            "correct them at their source and load it again: what was taken in counts once."
+        )
 
     def close(self) -> None:
         if self.stream is not None:
