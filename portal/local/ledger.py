@@ -92,10 +92,10 @@ class Ledger:
 
     # -- writing
 
-    def apply(self, key: str, seq: int, action: dict[str, Any]) -> dict[str, Any]:
-        """Do it once: the same key answers what it answered first."""
+    def apply(self, key: str, seq: int, action: dict[str, Any], *, forget: bool = False) -> dict[str, Any]:
+        """Do it once: the same key answers what it answered first. With `forget` no key is known again."""
         with self.lock:
-            if first := self.answers.get(key):
+            if (first := self.answers.get(key)) and not forget:
                 return first
             holder = self.holder(action["account"]["platform"], action["account"]["id"])
             _check(holder, seq, action)

@@ -10,10 +10,8 @@ import contextlib
 import hashlib
 import hmac
 import json
-import select
 import signal
 import socket
-import struct
 import sys
 import threading
 import time
@@ -24,12 +22,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from portal.local import owners
 from portal.local.breakage import Breakage
+from portal.local.callers import Calls
 from portal.local.faults import AFTER, Faults
 from portal.local.ledger import Ledger, Unacceptable
+from portal.local.misbehaviour import misbehave
 
 TOLERANCE = 300  # seconds a signature may be old, or early
 LARGEST = 1 << 20
-HOLD = 30  # seconds a call that times out is held
 
 
 class Platform:
@@ -38,7 +37,7 @@ class Platform:
     def __init__(self, *, data: Path, secret: str, port: int = 0, demo: Path | None = None) -> None:
         self.ledger = Ledger(data)
         self.secret = secret.encode()
-        self.faults = Faults()
+        self.faults, self.calls = Faults(), Calls()
         self.breakage = Breakage(self, demo) if demo else None
         self.port = port
         self.stopping = threading.Event()
@@ -143,16 +142,18 @@ class Caller(BaseHTTPRequestHandler):
         match parts:
             case ["v1", "accounts", platform, account]:
                 self._account(platform, account)
-            case ["v1", "ledger"]:
-                after = query.get("after", "0")
-                self._json(200, {"rows": self.platform.ledger.after(int(after) if after.isdigit() else 0)})
+            case ["v1", "ledger" | "calls" as book]:
+                after = int(query["after"]) if query.get("after", "").isdigit() else 0
+                self._json(200, {"rows": getattr(self.platform, book).after(after)})
+            case ["inside", *_]:
+                self._inside()
             case [""]:
                 found = self.platform.ledger.newest(60, query.get("account", "").strip())
                 self._page(owners.everybody(found, query, self.platform.breakage is not None))
             case ["accounts", platform, account]:
                 self._page(owners.one(self.platform.ledger.holder(platform, account)))
             case ["style.css"]:
-                self._send(200, owners.STYLE.encode(), "text/css; charset=utf-8")
+                self.send(200, owners.STYLE.encode(), "text/css; charset=utf-8")
             case _:
                 self._json(404, {"error": "Nothing is here."})
 
@@ -169,6 +170,8 @@ class Caller(BaseHTTPRequestHandler):
                     self._action(body)
                 case ["v1", "faults"]:
                     self._faults(_object(body))
+                case ["inside", *_]:
+                    self._inside()
                 case ["v1", "accounts", platform, account, "gone"]:
                     status = _object(body).get("status", 410)
                     if status not in (404, 410, None):
@@ -186,13 +189,24 @@ class Caller(BaseHTTPRequestHandler):
 
     # -- the backend API
 
+    def _inside(self) -> None:
+        """Where a redirect leads: nobody should come."""
+        self.platform.calls.add("inside", path=self.path)
+        self._json(200, {"effect_id": "ef-inside", "state": {}})
+
     def _account(self, platform: str, account: str) -> None:
         holder = self.platform.ledger.holder(platform, account)
         if holder.gone:
             self._json(holder.gone, {"error": "This account is gone."})
             return
         told = {"platform": platform, "id": account, "state": holder.state, "last_seq": holder.last_seq}
-        self._json(200, told)
+        ours = self.headers.get("User-Agent") == "reeve"  # who only looks on is told the truth
+        fault = self.platform.faults.draw() if ours and self.platform.faults.reads else None
+        booked = self.platform.calls.add("read", account=account, fault=fault) if ours else {}
+        if fault:
+            misbehave(self, fault, json.dumps(told).encode(), booked)
+        else:
+            self._json(200, told)
 
     def _action(self, body: bytes) -> None:
         self._check_signature(body)
@@ -209,15 +223,19 @@ class Caller(BaseHTTPRequestHandler):
             raise Unacceptable(400, "kind is missing.")
         if self.platform.faults.slow_seconds:
             time.sleep(self.platform.faults.slow_seconds)
-        fault = self.platform.faults.draw()
-        if fault and fault not in AFTER:
-            self._fail(fault, b"")
+        faults = self.platform.faults
+        fault = faults.draw()
+        booked = self.platform.calls.add("action", key=key, seq=int(seq), account=account["id"], fault=fault)
+        if fault == "late":  # also when the caller has long gone
+            time.sleep(faults.stall_seconds)
+        elif fault and fault not in AFTER:
+            misbehave(self, fault, b"", booked)
             return
-        answer = json.dumps(self.platform.ledger.apply(key, int(seq), action)).encode()
-        if fault:
-            self._fail(fault, answer)
+        answer = json.dumps(self.platform.ledger.apply(key, int(seq), action, forget=faults.forget)).encode()
+        if fault and fault != "late":
+            misbehave(self, fault, answer, booked)
         else:
-            self._send(200, answer, "application/json")
+            self.send(200, answer, "application/json")
 
     def _check_signature(self, body: bytes) -> None:
         given = dict(part.partition("=")[::2] for part in self.headers.get("X-Signature", "").split(","))
@@ -248,22 +266,6 @@ class Caller(BaseHTTPRequestHandler):
             raise Unacceptable(400, "set is an object of known keys, or forget_after a number.")
         return ledger.holder(platform, account).state
 
-    def _fail(self, fault: str, answer: bytes) -> None:
-        self.close_connection = True
-        if fault == "error_500":
-            self._json(500, {"error": "Something broke."})
-        elif fault == "rate_429":
-            self._send(429, b'{"error": "Too many calls."}', "application/json", ("Retry-After", "1"))
-        elif fault == "garbage":
-            self._send(200, b'{"effect_id": "ef-', "application/json")
-        elif fault == "reset":
-            head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n"
-            self.connection.sendall(head.encode() + answer[: len(answer) // 2])
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.connection.close()  # with linger 0: a reset, not a farewell
-        else:
-            select.select([self.connection], [], [], HOLD)  # readable means that the caller has left
-
     # -- the wire
 
     def _body(self) -> bytes | None:
@@ -281,16 +283,17 @@ class Caller(BaseHTTPRequestHandler):
         )
 
     def _json(self, status: int, told: dict[str, Any]) -> None:
-        self._send(status, json.dumps(told, ensure_ascii=False).encode(), "application/json")
+        self.send(status, json.dumps(told, ensure_ascii=False).encode(), "application/json")
 
     def _page(self, html: str) -> None:
         policy = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-        self._send(200, html.encode(), "text/html; charset=utf-8", ("Content-Security-Policy", policy))
+        self.send(200, html.encode(), "text/html; charset=utf-8", ("Content-Security-Policy", policy))
 
     def _redirect(self, to: str) -> None:
-        self._send(303, b"", "text/plain", ("Location", to))
+        self.send(303, b"", "text/plain", ("Location", to))
 
-    def _send(self, status: int, body: bytes, kind: str, *headers: tuple[str, str]) -> None:
+    def send(self, status: int, body: bytes, kind: str, *headers: tuple[str, str]) -> None:
+        """One whole answer."""
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))

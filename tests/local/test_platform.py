@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -270,3 +271,107 @@ def test_a_kill_loses_no_effect_that_was_answered(tmp_path: Path) -> None:
         act(platform.url, "next", 31, "warn")
     with Platform(data=tmp_path / "p.jsonl", secret="secret") as platform:
         assert [row["n"] for row in ledger(platform.url)] == list(range(1, 32))
+
+
+def calls(url: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = requests.get(f"{url}/v1/calls", timeout=2).json()["rows"]
+    return rows
+
+
+def test_it_books_each_call_also_one_that_does_nothing_again(platform: Platform) -> None:
+    for _ in range(2):
+        act(platform.url, "k1", 1, "ban")
+
+    assert [(row["n"], row["what"], row["key"]) for row in calls(platform.url)] == [
+        (1, "action", "k1"),
+        (2, "action", "k1"),
+    ]
+    assert len(ledger(platform.url)) == 1
+
+
+def test_a_platform_that_forgets_keys_does_it_again(platform: Platform) -> None:
+    faults(platform.url, forget=1)
+    for _ in range(2):
+        act(platform.url, "k1", 1, "ban")
+
+    assert [row["key"] for row in ledger(platform.url)] == ["k1", "k1"]
+
+
+def test_a_lie_and_a_redirect_apply_nothing(platform: Platform) -> None:
+    faults(platform.url, lie=1)
+    lie = act(platform.url, "k1", 1, "ban")
+    faults(platform.url, redirect=1)
+    followed = act(platform.url, "k1", 1, "ban")
+
+    assert (lie.status_code, lie.json()) == (200, {"error": "Something broke."})
+    assert followed.json()["effect_id"] == "ef-inside"
+    assert [row["what"] for row in calls(platform.url)] == ["action", "action", "inside"]
+    assert ledger(platform.url) == []
+
+
+def test_a_flood_and_a_stall_have_applied_it(platform: Platform) -> None:
+    faults(platform.url, flood=1)
+    flood = act(platform.url, "k1", 1, "ban")
+    faults(platform.url, stall=1, stall_ms=100)
+    begun = time.monotonic()
+    stalled = act(platform.url, "k1", 1, "ban")
+
+    assert len(flood.content) > 10 << 20
+    assert stalled.json()["effect_id"] == flood.json()["effect_id"] == ledger(platform.url)[0]["effect_id"]
+    assert time.monotonic() - begun >= 0.1
+
+
+def test_an_answer_that_comes_twice_stands_before_the_next(platform: Platform) -> None:
+    faults(platform.url, twice=1)
+    host, port = platform.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=2) as connection:
+        body = b'{"account": {"platform": "main", "id": "1"}, "kind": "ban"}'
+        stamp = str(int(time.time()))
+        mac = hmac.new(b"secret", stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+        head = f"POST /v1/actions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\nIdempotency-Key: k\r\n"
+        head += f"X-Account-Seq: 1\r\nX-Signature: t={stamp},v1={mac}\r\n\r\n"
+        connection.sendall(head.encode() + body)
+        heard, end = b"", time.monotonic() + 2
+        while heard.count(b"HTTP/1.1 200") < 2 and time.monotonic() < end:
+            heard += connection.recv(65536)
+
+    assert heard.count(b"HTTP/1.1 200") == 2
+
+
+def test_what_comes_late_is_applied_when_its_caller_has_gone(platform: Platform) -> None:
+    faults(platform.url, late=1, stall_ms=2500)
+    with pytest.raises(requests.Timeout):
+        act(platform.url, "k1", 1, "ban")
+    assert ledger(platform.url) == []
+
+    end = time.monotonic() + 5
+    while not ledger(platform.url) and time.monotonic() < end:
+        time.sleep(0.05)
+
+    assert [row["key"] for row in ledger(platform.url)] == ["k1"]
+
+
+def test_a_429_asks_in_turn_for_what_it_was_told(platform: Platform) -> None:
+    assert faults(platform.url, rate_429=1, retry_after=["7", {"date_in": 60}, "soon"]).status_code == 200
+
+    said = [act(platform.url, "k1", 1, "ban").headers["Retry-After"] for _ in range(4)]
+
+    assert (said[0], said[2], said[3]) == ("7", "soon", "7")
+    assert said[1].endswith(" GMT")
+    asked = [row["asked"] for row in calls(platform.url)]
+    assert asked[0] == pytest.approx(time.time() + 7, abs=2)
+    assert asked[1] == pytest.approx(time.time() + 60, abs=3)
+    assert asked[2] is None
+
+
+@pytest.mark.parametrize("wrong", ["5", [], [5], ["ü"], [{"date_in": "5"}], [{"in": 5}]])
+def test_it_refuses_to_ask_for_what_no_header_holds(platform: Platform, wrong: Any) -> None:
+    assert faults(platform.url, retry_after=wrong).status_code == 400
+
+
+def test_reading_back_goes_wrong_for_us_alone(platform: Platform) -> None:
+    faults(platform.url, lie=1, reads=1)
+    where = f"{platform.url}/v1/accounts/main/48211"
+
+    assert requests.get(where, headers={"User-Agent": "reeve"}, timeout=2).json() == {"error": "Something broke."}
+    assert requests.get(where, timeout=2).json()["last_seq"] == 0
