@@ -48,7 +48,7 @@ class _Watched:
         return connected
 
     def request(self, *arguments: Any, **named: Any) -> None:
-        _here.sock = self.sock  # one kept from the last call, or None until connected
+        _here.sock = self.sock  # None until connected
         super().request(*arguments, **named)  # type: ignore[misc]
         _here.sock = self.sock
 
@@ -59,11 +59,20 @@ class _Plain(_Watched, HTTPConnection): ...
 class _Secure(_Watched, HTTPSConnection): ...
 
 
-class _PlainPool(HTTPConnectionPool):
+class _OneCall:
+    """A connection carries one call: an answer that came twice would be taken for that of the next one."""
+
+    def _put_conn(self, conn: HTTPConnection | None) -> None:
+        if conn is not None:
+            conn.close()
+        super()._put_conn(conn)  # type: ignore[misc]
+
+
+class _PlainPool(_OneCall, HTTPConnectionPool):
     ConnectionCls = _Plain
 
 
-class _SecurePool(HTTPSConnectionPool):
+class _SecurePool(_OneCall, HTTPSConnectionPool):
     ConnectionCls = _Secure
 
 
@@ -74,12 +83,13 @@ class _Adapter(HTTPAdapter):
 
 
 def session() -> requests.Session:
-    """This thread's session, kept for its open connections; no proxies, no password files, no retries of its own."""
+    """This thread's session: no proxies, no password files, no retries of its own, no connection kept for later."""
     if getattr(_here, "pid", None) != os.getpid():
         made = requests.Session()
         made.trust_env = False
         made.headers.clear()
         made.headers.update({"User-Agent": "reeve", "Accept": "application/json", "Accept-Encoding": "identity"})
+        made.headers["Connection"] = "close"
         made.mount("http://", _Adapter(max_retries=0, pool_maxsize=2))
         made.mount("https://", _Adapter(max_retries=0, pool_maxsize=2))
         _here.pid, _here.session = os.getpid(), made

@@ -121,10 +121,11 @@ def drain(account_id: UUID, *, now: datetime | None = None) -> int:
     while time.monotonic() < end and (sent := _claim(account_id, now=now)) is not None:
         started = time.monotonic()
         answer = connector.carry_out(sent.description, sent.call, clock=sent.clock)
-        took = time.monotonic() - started
+        ended = time.monotonic()
+        took = ended - started
         metrics.CALL_SECONDS.labels(sent.row.backend_id).observe(took)
         metrics.ATTEMPTS.labels(sent.row.backend_id, str(answer.meaning)).inc()
-        _settle(sent, answer, now=now, at=now or sent.clock + timedelta(seconds=took))
+        _settle(sent, answer, now=now, at=now or sent.clock + timedelta(seconds=ended - sent.asked))
         calls += 1
     return calls
 
@@ -132,8 +133,9 @@ def drain(account_id: UUID, *, now: datetime | None = None) -> int:
 class _Sent:
     """An action under our lease, with what there is to say about it; read by `head_of`."""
 
-    def __init__(self, row: Any, at: datetime) -> None:
+    def __init__(self, row: Any, at: datetime, asked: float) -> None:
         self.row: Enforcement = row
+        self.asked = asked  # by this process's own clock, before the database was asked for its clock
         self.by: str = _name_of_system(row)
         self.clock: datetime = row.clock
         self.probe: bool = row.open_until is not None
@@ -149,6 +151,7 @@ class _Sent:
 @transaction.atomic
 def _claim(account_id: UUID, *, now: datetime | None) -> _Sent | None:
     """Take the account's head action under a lease, if it is due and its backend may be called; counted before sent."""
+    asked = time.monotonic()
     row: Any = Enforcement.objects.head_of(account_id)
     if row is None or row.status not in (Enforcement.Status.QUEUED, Enforcement.Status.RETRYING):
         return None
@@ -166,7 +169,7 @@ def _claim(account_id: UUID, *, now: datetime | None) -> _Sent | None:
     for name, value in lease.items():
         setattr(row, name, value)
     Attempt.objects.create(enforcement=row, number=row.attempts, at=at)
-    sent = _Sent(row, at)
+    sent = _Sent(row, at, asked)
     facts = _facts(row) | {"attempt": row.attempts}
     record(Event.ENFORCEMENT_ATTEMPTED, by=sent.by, of=row, also=_also(row), now=now, **facts)
     return sent

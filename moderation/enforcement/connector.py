@@ -19,6 +19,7 @@ from .description import Description, Request, parse
 from .filling import Unfit, filled_header, filled_json, filled_path
 
 FOLDER = Path(__file__).parent / "connectors"
+_SHOWS_NOTHING = Answer(Meaning.LATER, "reading back answered 200, and does not show it")
 
 
 @cache
@@ -87,6 +88,8 @@ def _refused_number(description: Description, request: Request, call: Call, repl
         return told
     if request.reading and holds(request, call, told):
         return Answer(Meaning.APPLIED, "read back: in force")
+    if not shows(request, told):
+        return _SHOWS_NOTHING
     newest = peer.value_at(told, description.read_seq) if description.read_seq else None
     said = f"answered {reply.status}, read back: not in force"
     if isinstance(newest, int) and newest <= call.seq:
@@ -99,7 +102,9 @@ def _look(description: Description, request: Request, call: Call, *, clock: date
     told = read(description, call, clock=clock)
     if isinstance(told, Answer):
         return told
-    return Answer(Meaning.APPLIED, "read back: in force") if holds(request, call, told) else None
+    if holds(request, call, told):
+        return Answer(Meaning.APPLIED, "read back: in force")
+    return _SHOWS_NOTHING if call.repeat and not shows(request, told) else None
 
 
 def read(
@@ -125,6 +130,11 @@ def read(
     return Answer(kept, said, reply.body, wait=wait, status=reply.status, unreached=unreached)
 
 
+def shows(request: Request, told: Any) -> bool:
+    """Whether what was read says anything of a kind of action: an error in an answer 200 does not."""
+    return request.reading is None or peer.value_at(told, request.reading.at) is not None
+
+
 def holds(request: Request, call: Call, told: Any) -> bool:
     """Whether a kind of action is in force in a state that was read."""
     reading = request.reading
@@ -133,8 +143,9 @@ def holds(request: Request, call: Call, told: Any) -> bool:
     there, wanted = peer.value_at(told, reading.at), filled_json(reading.wanted, call.values)
     if reading.how == "is":
         return bool(there == wanted and type(there) is type(wanted))
-    inside = isinstance(there, list | dict | str) and wanted in there
-    return inside if reading.how == "contains" else not inside
+    if not isinstance(there, list | dict | str):
+        return False
+    return (wanted in there) is (reading.how == "contains")
 
 
 def _send(description: Description, request: Request, call: Call, *, clock: datetime) -> Reply | Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import select
 import socket
 import struct
@@ -60,7 +61,6 @@ def _asked(ask: Any) -> tuple[float | None, str]:
     if isinstance(ask, dict):
         at = (now + timedelta(seconds=ask["date_in"])).replace(microsecond=0)
         return at.timestamp(), format_datetime(at, usegmt=True)
-    try:
+    if re.fullmatch(r" *-?[0-9]+ *", ask):
         return now.timestamp() + int(ask), ask
-    except ValueError:
-        return None, ask
+    return None, ask

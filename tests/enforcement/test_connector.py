@@ -323,3 +323,52 @@ def test_address_and_secret_may_stand_in_the_environment(backend, description, s
 
     assert carry_out(mine).meaning == Meaning.APPLIED
     assert b"X-Signature: t=" in backend.heard[0]
+
+
+@pytest.mark.parametrize("kind", ["suspend", "unsuspend", "unrestrict"])
+def test_a_look_that_shows_nothing_is_no_look(backend, description, kind):
+    careful = replace(description, idempotent="none")
+    backend.answers += [said(200, b'{"error": "Something broke."}'), said(200, b'{"effect_id": "ef-1"}')]
+
+    told = carry_out(careful, replace(CALL, kind=kind, scope="live", repeat=True))
+
+    assert (told.meaning, told.why) == (Meaning.LATER, "reading back answered 200, and does not show it")
+    assert len(backend.heard) == 1
+
+
+def test_a_newer_number_and_a_look_that_shows_nothing_leave_it_open(backend, description):
+    backend.answers += [said(409), said(200, b'{"error": "Something broke."}')]
+
+    assert carry_out(description).meaning == Meaning.LATER
+
+
+def test_an_answer_that_comes_twice_is_not_taken_for_the_next_calls(settings, description):
+    listener = socket.create_server(("127.0.0.1", 0))
+    settings.PLATFORM_URL, settings.PLATFORM_SECRET = f"http://127.0.0.1:{listener.getsockname()[1]}", "s"
+    settings.ENFORCEMENT_HOSTS = [settings.PLATFORM_URL.removeprefix("http://")]
+    applied, broke, heard = (
+        said(200, b'{"effect_id": "ef-1"}')[0].replace(b"Connection: close\r\n", b""),
+        said(500)[0],
+        [],
+    )
+
+    def serve(connection):  # the first answer comes once more just as the next call does
+        with connection, contextlib.suppress(OSError):
+            while head := whole(connection):
+                heard.append(head)
+                connection.sendall(applied if len(heard) == 1 else broke)
+                if len(heard) == 1 and (head := connection.recv(65536)):
+                    heard.append(head)
+                    connection.sendall(applied + broke)
+
+    def listen():
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=listen, daemon=True).start()
+    told = carry_out(description), carry_out(description, replace(CALL, id="k2"))
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+
+    assert [one.meaning for one in told] == [Meaning.APPLIED, Meaning.LATER]

@@ -14,12 +14,12 @@ from tests.make import tell
 _numbers = itertools.count(1)
 
 
-def account(external_id: str = "") -> Any:
-    """An account on the platform `main`."""
+def account(external_id: str = "", platform: str = "main") -> Any:
+    """An account on a platform."""
     from risk.intake.models import Account
 
     external_id = external_id or str(70_000 + next(_numbers))
-    return Account.objects.create(platform="main", external_id=external_id, first_seen_at=NOON, last_seen_at=NOON)
+    return Account.objects.create(platform=platform, external_id=external_id, first_seen_at=NOON, last_seen_at=NOON)
 
 
 @transaction.atomic

@@ -31,7 +31,11 @@ class Stage:
         broker: bool = True,
         worker_options: tuple[str, ...] = (),
         durable: bool = False,
+        patience: tuple[float, float] | None = None,
+        backends: Path | None = None,
     ) -> None:
+        """`patience`: seconds a backend gets for an answer, silent and in all, in the processes started here;
+        `backends`: a folder of further descriptions."""
         self.folder, self.worker_options = folder, worker_options
         self.through: tuple[str, ...] = ()  # what stands between Python and the words of a process of ours
         self.servers = start(folder / "servers", durable=durable)
@@ -46,6 +50,10 @@ class Stage:
         )  # fmt: skip
         if not broker:
             os.environ["REDIS_URL"] = f"unix://{folder}/nothing-here?db=0"
+        if patience:
+            os.environ["BENT_PATIENCE"] = ",".join(map(str, patience))
+        if backends:
+            os.environ["BACKENDS_DIR"] = str(backends)
         (folder / "secret").write_text("s")
         self.platform_url = self._start_platform()
         os.environ["PLATFORM_URL"] = self.platform_url
@@ -58,10 +66,11 @@ class Stage:
         django.setup()
         call_command("migrate", database="owner", verbosity=0)
 
-    def start(self, name: str) -> None:
+    def start(self, name: str, **more: str) -> None:
         """Start one of the processes, in a process group of its own; `sequencer-2` is a second one.
 
         `postgres` and `valkey` are started again after `kill`; PostgreSQL waits until it takes connections.
+        `more` stands in its environment.
         """
         if name == "postgres":
             return self.servers.start_postgres()
@@ -73,8 +82,13 @@ class Stage:
         words += self.worker_options if kind == "worker" else ()
         words += ["-n", f"{name}@%h"] if kind == "worker" and number else []
         words[1:1] = self.through
+        surroundings = os.environ | more
+        if any(one.startswith("BENT_") for one in surroundings):
+            surroundings["PYTHONPATH"] = str(Path(__file__).parent / "bent")
         with (self.folder / f"{name}.log").open("ab") as log:
-            self.children[name] = subprocess.Popen(words, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+            self.children[name] = subprocess.Popen(
+                words, cwd=ROOT, stdout=log, stderr=log, start_new_session=True, env=surroundings
+            )
 
     def kill(self, name: str) -> None:
         """SIGKILL to the whole group: parent and children at once, as when the machine loses it."""
@@ -104,14 +118,15 @@ class Stage:
 
     def ledger(self) -> list[dict[str, Any]]:
         """Every effect on the platform, in order."""
-        rows: list[dict[str, Any]] = []
-        while more := self._ask(f"/v1/ledger?after={len(rows)}")["rows"]:
-            rows += more
-        return rows
+        return self._all("ledger")
 
-    def state(self, account: str) -> dict[str, Any]:
+    def calls(self) -> list[dict[str, Any]]:
+        """Every call that reached the platform, in order, whatever came of it."""
+        return self._all("calls")
+
+    def state(self, account: str, platform: str = "main") -> dict[str, Any]:
         """How an account stands on the platform."""
-        return self._ask(f"/v1/accounts/main/{account}")
+        return self._ask(f"/v1/accounts/{platform}/{account}")
 
     def faults(self, wanted: dict[str, Any]) -> None:
         """Let the platform misbehave."""
@@ -136,6 +151,12 @@ class Stage:
         self.children["platform"] = child
         assert child.stdout is not None
         return child.stdout.readline().decode().split()[-1]
+
+    def _all(self, book: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        while more := self._ask(f"/v1/{book}?after={len(rows)}")["rows"]:
+            rows += more
+        return rows
 
     def _post(self, path: str, told: dict[str, Any]) -> None:
         request = urllib.request.Request(self.platform_url + path, json.dumps(told).encode(), method="POST")

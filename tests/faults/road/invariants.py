@@ -99,16 +99,17 @@ def _as_left(run: Run, stage: Stage, actions: list[Any], rows: list[dict[str, An
 
     wanted: dict[str, dict[str, bool]] = collections.defaultdict(dict)
     newest: dict[str, int] = {}
+    platforms: dict[str, str] = {}
     for action in actions:
         if action.status == "applied":
             name = action.account.external_id
-            newest[name] = action.seq
+            newest[name], platforms[name] = action.seq, action.account.platform
             if action.kind in SETS:
                 key, value = SETS[action.kind]
                 wanted[name][key] = value
     wrong = 0
     for name, seq in newest.items():
-        there = stage.state(name)
+        there = stage.state(name, platforms[name])
         wrong += there["last_seq"] != seq or any(there["state"][key] != value for key, value in wanted[name].items())
     run.hold("I4 the platform stands as last ordered", not wrong, f"{len(newest)} accounts, {wrong} otherwise")
 

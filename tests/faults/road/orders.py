@@ -18,7 +18,7 @@ KINDS = ("suspend", "unsuspend", "limit_reach", "label")
 class Orders:
     """Orders actions for `accounts` accounts in turn; `plan(n)` says the n-th: `(account number, kind, more)`.
 
-    With `one_decision` each account has one that orders all its kinds, made before the round: ordering is then all
+    The accounts are of the `platforms` in turn. With `one_decision` each account has one that orders all its kinds, made before the round: ordering is then all
     that an order costs. Otherwise each order makes a decision of its own.
     """
 
@@ -29,11 +29,12 @@ class Orders:
         accounts: int,
         plan: Callable[[int], tuple[int, str, dict[str, Any]]] | None = None,
         one_decision: bool = False,
+        platforms: tuple[str, ...] = ("main",),
     ) -> None:
         from tests.enforcement.world import account
 
         self.run, self.dice, self.lock, self.number = run, run.dice(1), threading.Lock(), 0
-        self.accounts = [account(f"f{n}") for n in range(accounts)]
+        self.accounts = [account(f"f{n}", platforms[n % len(platforms)]) for n in range(accounts)]
         self.decisions = made_before(self.accounts) if one_decision else []
         self.plan = plan or (lambda n: (n % accounts, self.dice.choice(KINDS), {}))
 
