@@ -59,21 +59,19 @@ class _Plain(_Watched, HTTPConnection): ...
 class _Secure(_Watched, HTTPSConnection): ...
 
 
-class _OneCall:
+class _PlainPool(HTTPConnectionPool):
     """A connection carries one call: an answer that came twice would be taken for that of the next one."""
 
-    def _put_conn(self, conn: HTTPConnection | None) -> None:
-        if conn is not None:
-            conn.close()
-        super()._put_conn(conn)  # type: ignore[misc]
-
-
-class _PlainPool(_OneCall, HTTPConnectionPool):
     ConnectionCls = _Plain
 
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.close()
+        super()._put_conn(conn)
 
-class _SecurePool(_OneCall, HTTPSConnectionPool):
-    ConnectionCls = _Secure
+
+class _SecurePool(_PlainPool, HTTPSConnectionPool):
+    ConnectionCls = _Secure  # type: ignore[assignment]
 
 
 class _Adapter(HTTPAdapter):

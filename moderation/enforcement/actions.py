@@ -177,7 +177,7 @@ def _claim(account_id: UUID, *, now: datetime | None) -> _Sent | None:
 
 def _may_call(row: Any, *, at: datetime) -> bool:
     """Not paused, not full; and while the breaker is open one probe per rest. Waiting costs no attempt."""
-    if row.paused_at is not None or row.under_way >= connector.descriptions()[row.backend_id].at_once:
+    if row.paused_at is not None or not counting.is_room(row.backend_id, row.under_way):
         return False
     if row.open_until is None:
         return True

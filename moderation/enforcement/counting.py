@@ -1,13 +1,16 @@
-"""How did the calls to a backend go? Keeps the breaker in its row."""
+"""How many calls to a backend are under way, and how did they go? Holds the cap, keeps the breaker in its row."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from . import breaker
-from .call import Answer
-from .models import Backend
+from django.db import connection
 
+from . import breaker, connector
+from .call import Answer
+from .models import Backend, Enforcement
+
+AT_A_TIME = 16  # claims of one backend that may be made in the same few milliseconds without counting each other
 _successes = breaker.Tally()
 
 
@@ -24,3 +27,18 @@ def count(name: str, answer: Answer, *, probe: bool, now: datetime) -> None:
         after = breaker.after_success(before)
     fields = {"window_at": after.window_at, "window_calls": after.calls, "window_failures": after.failures}
     Backend.objects.filter(pk=name).update(open_until=after.open_until, **fields)
+
+
+def is_room(name: str, under_way: int) -> bool:
+    """Whether one more call may be under way, inside the claim's transaction; `under_way` was counted without a lock.
+
+    Near the cap it is counted again, one claim of a backend after the other, until each is committed.
+    """
+    at_once = connector.descriptions()[name].at_once
+    if under_way + AT_A_TIME < at_once:
+        return True
+    if under_way >= at_once:
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('at_once:' || %s, 0))", [name])
+    return Enforcement.objects.filter(backend=name, status=Enforcement.Status.IN_FLIGHT).count() < at_once

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from django.db import connection, transaction
 from django.utils import timezone
 
-from moderation.enforcement import actions, tasks
+from moderation.enforcement import actions, connector, tasks
 from moderation.enforcement.models import Attempt, Enforcement
 from tests.make import change
 
@@ -91,3 +92,13 @@ def test_a_bell_tells_a_worker_only_that_something_is_due(real_commits, ordered,
     tasks.sweep(something_newer="than we know")
 
     assert [effect["key"] for effect in platform.ledger.rows] == [str(row.pk)]
+
+
+def test_a_backend_is_never_called_by_more_at_once_than_it_allows(real_commits, ordered, monkeypatch):
+    allowed = replace(connector.descriptions()["platform"], at_once=2)
+    monkeypatch.setattr(connector, "descriptions", lambda: {"platform": allowed})
+    accounts = [ordered("label", now=timezone.now()).account_id for _ in range(8)]
+
+    at_once(*[lambda pk=pk: actions._claim(pk, now=None) for pk in accounts])
+
+    assert Enforcement.objects.filter(status="in_flight").count() == 2

@@ -82,5 +82,5 @@ SCENE = Scene(
     "the backend misbehaves",
     play,
     small={"calls": 120, "accounts": 30, "within": 90},
-    full={"calls": 10_000, "accounts": 1_000, "within": 500},
+    full={"calls": 10_000, "accounts": 1_000, "within": 900},
 )
