@@ -81,6 +81,6 @@ SCENE = Scene(
     "B7",
     "the backend misbehaves",
     play,
-    small={"calls": 120, "accounts": 30, "within": 90},
+    small={"calls": 80, "accounts": 25, "within": 90},
     full={"calls": 10_000, "accounts": 1_000, "within": 900},
 )

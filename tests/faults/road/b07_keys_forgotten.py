@@ -89,6 +89,6 @@ SCENE = Scene(
     "B7n",
     "the platform forgets its keys",
     play,
-    small={"accounts": 12, "within": 90},
+    small={"accounts": 6, "within": 90},
     full={"accounts": 300, "within": 420},
 )

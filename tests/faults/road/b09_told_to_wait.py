@@ -111,6 +111,6 @@ SCENE = Scene(
     "B9",
     "the backend says when to come again",
     play,
-    small={"accounts": 60, "told": 50, "short": 1, "rate": 0.6, "within": 60},
+    small={"accounts": 50, "told": 40, "short": 1, "rate": 0.6, "within": 60},
     full={"accounts": 900, "told": 2_000, "short": 4, "rate": 0.75, "within": 420},
 )

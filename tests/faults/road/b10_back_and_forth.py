@@ -64,7 +64,7 @@ SCENE = Scene(
     "back and forth",
     play,
     small={
-        "actions": 60, "accounts": 10, "kills": 2, "who": ["worker", "pool", "dispatcher"], "within": 120,
+        "actions": 40, "accounts": 8, "kills": 2, "who": ["worker", "pool", "dispatcher"], "within": 120,
     },
     full={
         "actions": 3_000, "accounts": 500, "kills": 40, "who": ["worker", "worker", "worker", "pool", "dispatcher"],
