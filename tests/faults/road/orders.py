@@ -18,8 +18,8 @@ KINDS = ("suspend", "unsuspend", "limit_reach", "label")
 class Orders:
     """Orders actions for `accounts` accounts in turn; `plan(n)` says the n-th: `(account number, kind, more)`.
 
-    The accounts are of the `platforms` in turn. With `one_decision` each account has one that orders all its kinds, made before the round: ordering is then all
-    that an order costs. Otherwise each order makes a decision of its own.
+    They are of the `platforms` in turn. With `one_decision` each account has one that orders all its kinds, made
+    before the round: ordering is then all that an order costs. Otherwise each order makes a decision of its own.
     """
 
     def __init__(
