@@ -97,6 +97,16 @@ class Stage:
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
 
+    def pause(self, *names: str) -> None:
+        """Let processes with all their children stand still."""
+        for name in names:
+            os.killpg(self.children[name].pid, signal.SIGSTOP)
+
+    def resume(self, *names: str) -> None:
+        """Let them go on."""
+        for name in names:
+            os.killpg(self.children[name].pid, signal.SIGCONT)
+
     def kill_one_of_pool(self, name: str = "worker") -> None:
         """SIGKILL to one process of a worker's pool; its parent lives on."""
         os.kill(self.pool(name)[0], signal.SIGKILL)

@@ -7,6 +7,7 @@ be there or not.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -36,10 +37,11 @@ class Orders:
         self.run, self.dice, self.lock, self.number = run, run.dice(1), threading.Lock(), 0
         self.accounts = [account(f"f{n}", platforms[n % len(platforms)]) for n in range(accounts)]
         self.decisions = made_before(self.accounts) if one_decision else []
+        self.released: dict[int, list[Any]] = {}  # account → decisions whose action is to be ordered
         self.plan = plan or (lambda n: (n % accounts, self.dice.choice(KINDS), {}))
 
-    def some(self, count: int) -> None:
-        """This many more, one after the other, on this thread's own connection."""
+    def some(self, count: int, *, close: bool = True) -> None:
+        """This many more, one after the other, on this thread's own connection, kept open unless it is to `close`."""
         from django.db import Error, connection
 
         for which, kind, more in self._next(count):
@@ -49,7 +51,8 @@ class Orders:
             except Error as broken:  # the database went away: what was asked may have been kept or not
                 self.run.history.add("unanswered", account=which, kind=kind, why=type(broken).__name__)
                 connection.close()
-        connection.close()
+        if close:
+            connection.close()
 
     def begin(self, count: int, *, threads: int = 1) -> list[threading.Thread]:
         """The same beside what goes on here."""
@@ -57,6 +60,25 @@ class Orders:
         for thread in begun:
             thread.start()
         return begun
+
+    def prepare(self, count: int) -> None:
+        """Release this many decisions beforehand, so that ordering costs no more than what is measured."""
+        turns = [n % len(self.accounts) for n in range(count)]
+        for which, decision in zip(turns, made_before([self.accounts[n] for n in turns]), strict=True):
+            self.released.setdefault(which, []).append(decision)
+
+    def steadily(self, rate: float, seconds: float) -> threading.Thread:
+        """Beside what goes on here: so many a second, each at its time however long the others took."""
+
+        def order() -> None:
+            begun = time.monotonic()
+            for n in range(int(rate * seconds)):
+                time.sleep(max(0.0, begun + n / rate - time.monotonic()))
+                self.some(1, close=False)
+
+        thread = threading.Thread(target=order, daemon=True)
+        thread.start()
+        return thread
 
     def _next(self, count: int) -> Iterator[tuple[int, str, dict[str, Any]]]:
         for _ in range(count):
@@ -69,14 +91,22 @@ class Orders:
         from django.utils import timezone
 
         from moderation.enforcement import actions
-        from tests.enforcement.world import released_decision
 
         with transaction.atomic():
-            decision = self.decisions[which] if self.decisions else released_decision(self.accounts[which])
+            decision = self._decision(which)
             return actions.order(
                 decision_id=decision.pk, account=decision.account, kind=kind, by=decision.made_by, now=timezone.now(),
                 policy="SPM-1.2", reason_code="spam_run", **more,
             )  # fmt: skip
+
+    def _decision(self, which: int) -> Any:
+        """The account's one decision, or the next that was made beforehand, or a new one."""
+        from tests.enforcement.world import released_decision
+
+        if self.decisions:
+            return self.decisions[which]
+        ready = self.released.get(which)
+        return ready.pop() if ready else released_decision(self.accounts[which])
 
 
 def made_before(accounts: list[Any]) -> list[Any]:
