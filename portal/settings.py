@@ -339,6 +339,7 @@ PLATFORM_SECRET = env.str("PLATFORM_SECRET", default="")
 ENFORCEMENT_HOSTS = env.list("ENFORCEMENT_HOSTS", default=[urlsplit(PLATFORM_URL).netloc])
 BACKENDS_DIR = env.str("BACKENDS_DIR", default="")  # descriptions beside the shipped ones; docs/backends.md
 FEEDS_DIR = env.str("FEEDS_DIR", default="")  # systems asked for reports, beside the shipped ones; docs/intake.md
+ENFORCEMENT_HANDS = env.int("ENFORCEMENT_HANDS", default=12)  # threads of a dispatcher that drain when workers do not
 ENFORCEMENT_LEASE_SECONDS = env.int("ENFORCEMENT_LEASE_SECONDS", default=60)
 
 # --- Language, time, logs -------------------------------------------------------------------------------------------

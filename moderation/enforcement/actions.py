@@ -127,6 +127,8 @@ def drain(account_id: UUID, *, now: datetime | None = None) -> int:
         metrics.ATTEMPTS.labels(sent.row.backend_id, str(answer.meaning)).inc()
         _settle(sent, answer, now=now, at=now or sent.clock + timedelta(seconds=ended - sent.asked))
         calls += 1
+        if not Enforcement.objects.waits_for(account_id):  # what is ordered from now on rings by itself
+            break
     return calls
 
 
@@ -177,12 +179,12 @@ def _claim(account_id: UUID, *, now: datetime | None) -> _Sent | None:
 
 def _may_call(row: Any, *, at: datetime) -> bool:
     """Not paused, not full; and while the breaker is open one probe per rest. Waiting costs no attempt."""
-    if row.paused_at is not None or not counting.is_room(row.backend_id, row.under_way):
+    if row.paused_at is not None or (row.open_until is not None and row.open_until > at):
+        return False
+    if not counting.is_room(row.backend_id, row.under_way):
         return False
     if row.open_until is None:
         return True
-    if row.open_until > at:
-        return False
     mine = Backend.objects.filter(pk=row.backend_id, open_until=row.open_until)
     return mine.update(open_until=at + breaker.REST) == 1
 

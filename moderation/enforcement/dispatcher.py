@@ -19,6 +19,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg2
+from django.conf import settings
 from django.db import Error, close_old_connections, connection
 
 from . import actions
@@ -27,7 +28,8 @@ from .models import Enforcement
 CHANNEL = "reeve_enforcement"
 TICK = 1.0  # seconds
 PATIENCE = 3.0  # a head that is due and unclaimed for so long is drained here
-HANDS = 8  # threads that drain here
+REST = 2.0  # after the broker failed, for so long nothing is published: each try can take most of a second
+CROWD = 4  # bells that nobody has answered yet: what comes now is drained here at once
 LOOK_AT = 2000  # heads per look
 _log = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ class Bell:
     queue: str
     told: dict[str, Any] = field(default_factory=dict)
     expires: float | None = None  # seconds after which nobody needs to hear it
+    crowd: int = 0  # with so many waiting in the queue it is not rung: nobody would come soon; 0: it always is
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,17 @@ class Chore:
 
 
 class Ringer:
-    """Publishes bells from its own thread; what cannot be published is handed back to be done here."""
+    """Publishes bells from its own thread; what cannot be published is handed back to be done here.
+
+    `publish` returns False where nobody would come soon.
+    """
 
     def __init__(self, publish: Callable[[Bell], object]) -> None:
         self.publish = publish
         self.waiting: queue.Queue[tuple[Bell, Callable[[], object]] | None] = queue.Queue(maxsize=20_000)
         self.thread = threading.Thread(target=self._work, name="ringer", daemon=True)
         self.complained_at = float("-inf")
+        self.rest_until = float("-inf")
 
     def ring(self, bell: Bell, *, otherwise: Callable[[], object]) -> None:
         """Publish soon; never waits. With too many waiting the broker hangs, and a look at the table finds the work."""
@@ -76,9 +83,14 @@ class Ringer:
     def _work(self) -> None:
         while (item := self.waiting.get()) is not None:
             bell, otherwise = item
+            if time.monotonic() < self.rest_until:
+                otherwise()
+                continue
             try:
-                self.publish(bell)
+                if self.publish(bell) is False:
+                    otherwise()
             except Exception as broken:  # whatever the broker's library raises, the work goes on here
+                self.rest_until = time.monotonic() + REST
                 if time.monotonic() - self.complained_at > 30:
                     self.complained_at = time.monotonic()
                     _log.warning("The broker does not take bells (%s); the dispatcher does the work itself.", broken)
@@ -90,6 +102,7 @@ class Dispatcher:
 
     def __init__(self, publish: Callable[[Bell], object]) -> None:
         self.ringer = Ringer(publish)
+        self.hands = settings.ENFORCEMENT_HANDS
         self.work: queue.SimpleQueue[UUID | None] = queue.SimpleQueue()
         self.lock = threading.Lock()
         self.draining: set[UUID] = set()
@@ -108,7 +121,9 @@ class Dispatcher:
     def run(self) -> None:
         """Until `stop()`. What was begun is finished first."""
         threads = [threading.Thread(target=self._repeat, args=(c,), name=c.name, daemon=True) for c in self.bells]
-        threads += [threading.Thread(target=self._lend_a_hand, name=f"hand-{n}", daemon=True) for n in range(HANDS)]
+        threads += [
+            threading.Thread(target=self._lend_a_hand, name=f"hand-{n}", daemon=True) for n in range(self.hands)
+        ]
         for thread in (self.ringer.thread, *threads):
             thread.start()
         while not self.stopping.is_set():
@@ -120,7 +135,7 @@ class Dispatcher:
                 self.stopping.wait(TICK)
         for bell in self.bells.values():
             bell.set()
-        for _ in range(HANDS):
+        for _ in range(self.hands):
             self.work.put(None)
         for thread in threads:
             thread.join(timeout=30)
@@ -155,7 +170,8 @@ class Dispatcher:
 
     def _ring(self, account_id: UUID) -> None:
         self.rung[account_id] = time.monotonic()
-        bell = Bell("moderation.enforcement.tasks.drain", "enforcement", {"account_id": str(account_id)})
+        told = {"account_id": str(account_id)}
+        bell = Bell("moderation.enforcement.tasks.drain", "enforcement", told, crowd=CROWD)
         self.ringer.ring(bell, otherwise=lambda: self._drain_here(account_id))
 
     def _drain_here(self, account_id: UUID) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import models
+from django.db import connection, models
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 from uuid_utils.compat import uuid7
@@ -130,6 +130,17 @@ class EnforcementQuerySet(models.QuerySet["Enforcement"]):
     def head_of(self, account_id: UUID) -> Enforcement | None:
         """The account's first open action, locked, with what a caller must know; inside a transaction."""
         return next(iter(self.raw(_HEAD, [account_id, list(Enforcement.OPEN)])), None)
+
+    def waits_for(self, account_id: UUID) -> bool:
+        """Whether an account has an action to be sent, now or later."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT EXISTS (SELECT FROM moderation_enforcement"
+                " WHERE account_id = %s AND status IN ('queued', 'retrying'))",
+                [account_id],
+            )
+            waits: bool = cursor.fetchone()[0]
+        return waits
 
     def with_clock(self) -> EnforcementQuerySet:
         """Each with the database's clock and the case behind it."""

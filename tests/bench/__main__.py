@@ -1,5 +1,5 @@
-"""Which figures are there? `make bench` prints all tables: pages by size, intake and scoring, effects, what the proof
-of the log costs, and exports.
+"""Which figures are there? `make bench` prints all tables: pages by size, intake and scoring, effects and how many a
+second, what the proof of the log costs, and exports.
 
 python -m tests.bench --sizes 10000,100000 --rounds 50
 """
@@ -19,10 +19,11 @@ def main() -> int:
     pages = [sys.executable, "-m", "tests.bench.pages", "--sizes", asked.sizes, "--rounds", str(asked.rounds)]
     risk = [sys.executable, "-m", "tests.bench.risk"]
     effect = [sys.executable, "-m", "tests.bench.effect", "--rounds", str(asked.rounds)]
+    road = [sys.executable, "-m", "tests.bench.road"]
     prove = [sys.executable, "-m", "tests.bench.prove"]
     audited = [sys.executable, "-m", "tests.bench.audited"]
     exports = [sys.executable, "-m", "tests.bench.exports"]
-    every = (pages, risk, effect, audited, prove, exports)
+    every = (pages, risk, effect, road, audited, prove, exports)
     return max(subprocess.run(words, check=False).returncode for words in every)
 
 

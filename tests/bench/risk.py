@@ -21,7 +21,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.bench.stage import _ticks
+from tests.bench.stage import ticks
 
 BATCH = 2000
 TICK = os.sysconf("SC_CLK_TCK")
@@ -130,10 +130,10 @@ def timed(name: str, count: int, work: Callable[[], Any]) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         backend = cursor.fetchone()[0]
-    began, cpu, theirs = time.perf_counter(), time.process_time(), _ticks(backend)
+    began, cpu, theirs = time.perf_counter(), time.process_time(), ticks(backend)
     work()
     took, cpu = time.perf_counter() - began, time.process_time() - cpu
-    theirs = (_ticks(backend) - theirs) / TICK
+    theirs = (ticks(backend) - theirs) / TICK
     cost = f"{(cpu + theirs) / count * 1e6:>10.0f}{theirs / count * 1e6:>10.0f}"
     print(f"  {name:<58}{count / took:>10,.0f}{cost}", flush=True)
 

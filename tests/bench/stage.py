@@ -80,8 +80,8 @@ class Web:
 
     def cpu(self) -> float:
         """Milliseconds of CPU that the server and its workers have used."""
-        pids = [self.process.pid, *_below(self.process.pid)]
-        return sum(_ticks(pid) for pid in pids) * 1000 / TICK
+        pids = [self.process.pid, *below(self.process.pid)]
+        return sum(ticks(pid) for pid in pids) * 1000 / TICK
 
     def measure(self, name: str, rounds: int, call: Callable[[Web], Any]) -> Took:
         """Ask the same again and again, warmed up, one after the other."""
@@ -140,16 +140,18 @@ def other_database(url: str, name: str) -> str:
     return re.sub(r"(@[^/]*)/[^?]+", rf"\1/{name}", url)
 
 
-def _below(pid: int) -> list[int]:
+def below(pid: int) -> list[int]:
+    """All children of a process, and theirs."""
     try:
         tasks = Path(f"/proc/{pid}/task").iterdir()
         children = [int(one) for task in tasks for one in (task / "children").read_text().split()]
     except OSError:
         return []
-    return [found for child in children for found in (child, *_below(child))]
+    return [found for child in children for found in (child, *below(child))]
 
 
-def _ticks(pid: int) -> int:
+def ticks(pid: int) -> int:
+    """The CPU that a process has used, in parts of a second (`TICK` of them)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     except OSError:

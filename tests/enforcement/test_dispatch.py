@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from moderation.enforcement import dispatcher
 from moderation.enforcement.dispatcher import Bell, Chore, Dispatcher
 from moderation.enforcement.models import Enforcement
+from moderation.management.commands.dispatcher import Line
 
 
 def until(true: Callable[[], Any], within: float = 10.0) -> bool:
@@ -90,6 +92,50 @@ def test_it_does_the_work_itself_when_there_is_no_broker(running, ordered, platf
     ordered("suspend", now=timezone.now())
 
     assert until(lambda: applied() == 1)
+
+
+def test_a_broker_that_failed_is_left_alone_for_a_moment(running, ordered, platform, monkeypatch):
+    asked = []
+
+    def publish(bell: Bell) -> None:
+        asked.append(bell)
+        raise OSError("nobody there")
+
+    monkeypatch.setattr(dispatcher, "PATIENCE", 3600)
+    monkeypatch.setattr(dispatcher, "REST", 3600)
+    running(publish)
+
+    for _ in range(5):
+        ordered("suspend", now=timezone.now())
+
+    assert until(lambda: applied() == 5)
+    assert len(asked) == 1
+
+
+def test_it_does_at_once_what_a_crowded_queue_would_keep_waiting(running, ordered, platform, monkeypatch):
+    monkeypatch.setattr(dispatcher, "PATIENCE", 3600)
+    bells: list[Bell] = []
+
+    def publish(bell: Bell) -> bool:
+        bells.append(bell)
+        return False
+
+    running(publish)
+
+    ordered("suspend", now=timezone.now())
+
+    assert until(lambda: applied() == 1)
+    assert bells[0].crowd > 0
+
+
+def test_it_hears_at_once_that_no_broker_is_there(tmp_path):
+    line, begun = Line(f"redis+socket://{tmp_path}/nobody"), time.monotonic()
+
+    with pytest.raises(OperationalError):
+        line.publish(Bell("a.task", "enforcement", crowd=4))
+
+    assert time.monotonic() - begun < 4  # the library's own patience is 6 s
+    assert line.producer is None
 
 
 def test_a_broker_that_hangs_holds_up_nothing(running, ordered, platform):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import threading
 import time
@@ -73,7 +74,7 @@ def silences(begun: float, end: float) -> dict[str, float]:
     gaps = {}
     for queue, heard in marks.read().items():
         moments = [begun, *sorted(at for at in heard if begun <= at <= end), end]
-        gaps[queue] = max(later - earlier for earlier, later in zip(moments, moments[1:], strict=False))
+        gaps[queue] = max(later - earlier for earlier, later in itertools.pairwise(moments))
     return gaps
 
 

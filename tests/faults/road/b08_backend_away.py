@@ -6,6 +6,7 @@ is 20,000 in an hour, drained in 15 minutes; here a tenth of it, in 3 minutes, d
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
@@ -86,7 +87,7 @@ def asked_seldom(run: Run, opened: list[datetime], back: datetime) -> None:
         return run.hold("the breaker opened", False, "it did not")
     asked: list[Any] = list(Attempt.objects.filter(at__gt=opened[0], at__lt=back).values_list("at", flat=True))
     asked.sort()
-    gaps = [(later - earlier).total_seconds() for earlier, later in zip(asked, asked[1:], strict=False)]
+    gaps = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(asked)]
     before = Attempt.objects.filter(outcome="later", at__lte=opened[0]).count()
     run.hold("the breaker opened", before <= run.size["before"], f"after {before} calls that failed")
     shortest = min(gaps, default=REST)

@@ -8,9 +8,12 @@ released beforehand; ordering runs on the same cores.
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
+from tests.bench.stage import TICK, below, ticks
 from tests.faults.stage import Stage, until
 
+from .broker import ended
 from .delays import at, delays
 from .invariants import check
 from .orders import Orders
@@ -45,29 +48,27 @@ def backlog(run: Run, stage: Stage, orders: Orders) -> None:
     from moderation.enforcement.models import Enforcement
 
     stage.pause("worker", "dispatcher")
-    begun = time.time()
+    begun = datetime.now(UTC)
     orders.some(run.size["backlog"])
+    before = cpu(stage)
     stage.resume("worker", "dispatcher")
     ended(within=run.size["within"])
-    ours = Enforcement.objects.filter(status="applied", ordered_at__gte=moment(begun)).order_by("settled_at")
+    after = cpu(stage)
+    ours = Enforcement.objects.filter(status="applied", ordered_at__gte=begun).order_by("settled_at")
     first, last = ours.first(), ours.last()
-    assert first and last and first.settled_at and last.settled_at
-    rate = ours.count() / max(0.001, (last.settled_at - first.settled_at).total_seconds())
-    run.hold("a backlog is carried out as fast", rate >= run.size["least"], f"{ours.count()} at {rate:.1f}/s")
+    assert first, "nothing was applied"
+    count, rate = ours.count(), ours.count() / max(0.001, (last.settled_at - first.settled_at).total_seconds())
+    cost = ", ".join(f"{name} {(after[name] - before[name]) / count:.1f}" for name in before)
+    figures = f"{count} at {rate:.1f}/s; CPU ms per action: {cost}"
+    run.hold("a backlog is carried out as fast", rate >= run.size["least"], figures)
 
 
-def moment(seconds: float) -> object:
-    """A moment of `time.time()` as the database knows it."""
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def ended(*, within: float) -> bool:
-    """Whether all that is open came to its end in time."""
-    from moderation.enforcement.models import Enforcement
-
-    return until(lambda: not Enforcement.objects.open().exists(), within=within, every=0.2)
+def cpu(stage: Stage) -> dict[str, float]:
+    """Milliseconds of CPU that each has used with its children, on Linux."""
+    server = stage.servers.postgres
+    assert server is not None
+    pids = {name: stage.children[name].pid for name in ("worker", "dispatcher", "platform")} | {"postgres": server.pid}
+    return {name: sum(ticks(one) for one in (pid, *below(pid))) * 1000 / TICK for name, pid in pids.items()}
 
 
 SCENE = Scene(

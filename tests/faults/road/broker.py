@@ -1,4 +1,4 @@
-"""How does the broker fail? It forgets, dies, comes back empty, or drops everybody; and loads that show what it does."""
+"""How does the broker fail? It forgets, dies, comes back empty, drops everybody; and loads that show what it does."""
 
 from __future__ import annotations
 
