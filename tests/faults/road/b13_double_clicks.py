@@ -14,7 +14,7 @@ from typing import Any
 from .b01_workers_die import settle
 from .invariants import check
 from .scene import Run, Scene
-from .web import Answer, Visitor, Web
+from .web import Answer, Visitor, Web, case_of
 
 DOORS = ("page", "api", "both", "two bodies")
 BATCH = 40  # cases made before they are clicked on: a claim lasts some minutes
@@ -80,15 +80,10 @@ def play(run: Run) -> None:
 
 def prepare(people: list[Visitor], *, first: int, count: int) -> list[Click]:
     """Cases in the hands of people, each to be clicked on by one of the doors."""
-    from django.utils import timezone
-
-    from tests.make import make_case
-
     clicks = []
     for number in range(first, first + count):
         person = people[number % len(people)]
-        case = make_case(at="claimed", by=person.user, now=timezone.now())
-        clicks.append(Click(number, case, person, DOORS[number % len(DOORS)]))
+        clicks.append(Click(number, case_of(person), person, DOORS[number % len(DOORS)]))
     return clicks
 
 

@@ -15,11 +15,10 @@ from typing import Any
 from .b01_workers_die import settle
 from .invariants import check
 from .scene import Run, Scene
-from .web import Answer, Visitor, Web
+from .web import Answer, Visitor, Web, case_of
 
 CROWDS = (2, 2, 3, 4, 5, 8, 13, 20, 34, 50)
 KINDS = ("two leads agree", "one agrees, one declines", "the author agrees too", "the author takes it back")
-BATCH = 20  # cases made before anybody comes: a claim lasts some minutes
 WARN = {"outcome": "warn", "reason_code": "bulk_messages", "undo_seconds": 0}
 
 
@@ -67,16 +66,13 @@ def play(run: Run) -> None:
 
 def race_for_cases(run: Run, web: Web, crowd: list[Visitor]) -> None:
     """Half of the cases wait and everybody claims and decides; half are held by one, who decides in several tabs."""
-    from django.utils import timezone
-
     from moderation.decisions.models import Decision
-    from tests.make import make_case
 
     dice, told, odd, made = run.dice(1), collections.Counter[str](), [], 0
     for number in range(run.size["cases"]):
         came = dice.sample(crowd, dice.choice([size for size in CROWDS if size <= run.size["most"]]))
         held = number % 2 == 1
-        case = make_case(at="claimed" if held else "waiting", by=came[0].user if held else None, now=timezone.now())
+        case = case_of(came[0] if held else None)
         version = case.version
         if held:
             tabs = came + came[:1] * (len(came) // 2)
@@ -159,10 +155,9 @@ def propose(author: Visitor) -> Any:
     from django.utils import timezone
 
     from moderation.decisions import actions
-    from tests.make import BAN, make_case
+    from tests.make import BAN
 
-    now = timezone.now()
-    case = make_case(at="claimed", by=author.user, now=now)
+    now, case = timezone.now(), case_of(author)
     return actions.decide(
         case, by=author.user, now=now, version=case.version, request_key=f"ban-{case.pk}", limits=False, **BAN
     )

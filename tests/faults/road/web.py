@@ -129,3 +129,14 @@ class Web:
             return requests.get(f"{self.url}/livez", timeout=5).status_code == 200
         except requests.RequestException:
             return False
+
+
+def case_of(person: Visitor | None) -> Any:
+    """A case that waits, or is in somebody's hands; whole at once, for the house that runs takes new scores itself."""
+    from django.db import transaction
+    from django.utils import timezone
+
+    from tests.make import make_case
+
+    with transaction.atomic():
+        return make_case(at="claimed" if person else "waiting", by=person and person.user, now=timezone.now())
