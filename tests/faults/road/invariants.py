@@ -11,7 +11,7 @@ from __future__ import annotations
 import collections
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
@@ -40,15 +40,19 @@ def check(
 
     actions = list(Enforcement.objects.select_related("account").order_by("account", "seq"))
     rows = stage.ledger()
-    _acknowledged(run, actions, ends)
-    _once(run, actions, rows)
-    _in_order(run, actions, rows)
-    if "I4" not in but:
-        _as_left(run, stage, actions, rows)
-    _logged(run, stage, actions)
-    _at_once(run)
-    _on_time(run, actions, rows, late)
-    _by_another(run)
+    looks: dict[str, Callable[[], None]] = {
+        "I1": lambda: _acknowledged(run, actions, ends),
+        "I2": lambda: _once(run, actions, rows),
+        "I3": lambda: _in_order(run, actions, rows),
+        "I4": lambda: _as_left(run, stage, actions, rows),
+        "I5": lambda: _logged(run, stage, actions),
+        "I6": lambda: _at_once(run),
+        "I7": lambda: _on_time(run, actions, rows, late),
+        "I8": lambda: _by_another(run),
+    }
+    for name, look in looks.items():
+        if name not in but:
+            look()
 
 
 def _acknowledged(run: Run, actions: list[Any], ends: Collection[str]) -> None:
