@@ -1,7 +1,7 @@
 """B14: 2 to 50 people decide one case at once, and several give the second word at once; one wins, the others are told.
 
-The design races for 2,000 cases with up to 50 people each; here it is 500, whose crowds are mostly small, and 500 races
-of approvers beside them.
+The design races for 2,000 cases with up to 50 people each; here it is 500 of mostly small crowds, and 500 races of
+approvers beside them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from .invariants import check
 from .scene import Run, Scene
 from .web import Answer, Visitor, Web, case_of
 
-CROWDS = (2, 2, 3, 4, 5, 8, 13, 20, 34, 50)
+CROWDS = (2, 2, 2, 2, 2, 3, 3, 4, 4, 5, 5, 6, 8, 8, 13)
+LARGE = 25  # each so many-th case is met by the largest crowd
 KINDS = ("two leads agree", "one agrees, one declines", "the author agrees too", "the author takes it back")
 WARN = {"outcome": "warn", "reason_code": "bulk_messages", "undo_seconds": 0}
 
@@ -53,7 +54,7 @@ def play(run: Run) -> None:
     """First the races for cases, then those of the second word, while everything decided is carried out."""
     stage = run.stage()
     web = Web(stage)
-    crowd = web.people(max(CROWDS), "reviewer")
+    crowd = web.people(run.size["most"], "reviewer")
     leads = web.people(6, "lead", browser=True)
     for name in ("worker", "dispatcher"):
         stage.start(name)
@@ -70,7 +71,7 @@ def race_for_cases(run: Run, web: Web, crowd: list[Visitor]) -> None:
 
     dice, told, odd, made = run.dice(1), collections.Counter[str](), [], 0
     for number in range(run.size["cases"]):
-        came = dice.sample(crowd, dice.choice([size for size in CROWDS if size <= run.size["most"]]))
+        came = dice.sample(crowd, run.size["most"] if number % LARGE == 0 else dice.choice(CROWDS))
         held = number % 2 == 1
         case = case_of(came[0] if held else None)
         version = case.version
@@ -126,7 +127,7 @@ def race_of_words(run: Run, web: Web, leads: list[Visitor]) -> None:
     own = own_refused = 0
     for number in range(run.size["words"]):
         kind = KINDS[number % len(KINDS)]
-        author, *others = dice.sample(leads, dice.randint(3, len(leads)))
+        author, *others = dice.sample(leads, dice.choice((3, 3, 3, 4, 5, len(leads))))
         decision = propose(author)
         words = speakers(kind, author, others, door=lambda: dice.choice(("page", "api")))
         dice.shuffle(words)
