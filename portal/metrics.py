@@ -18,9 +18,3 @@ ATTEMPTS = Counter(
     registry=REGISTRY,
 )
 CALL_SECONDS = Histogram("reeve_backend_call_seconds", "Time a backend took to answer.", ["backend"], registry=REGISTRY)
-DRIFT = Counter(
-    "reeve_drift_total",
-    "Accounts found otherwise than ordered: lost, foreign.",
-    ["backend", "found"],
-    registry=REGISTRY,
-)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from moderation.cases.models import Case, Workflow
+from moderation.enforcement.connector import able_on
 from risk.strategy import reading as features
 
 from . import approval
@@ -14,7 +15,8 @@ from .effects import OUTCOMES, SCOPES
 from .ladder import proposed
 from .making import strikes_of, types_of
 from .models import Policy, ReasonCode
-from .refusals import SURE
+from .refusals import SURE, beyond
+from .word import Word
 
 _OPTIONS = re.compile(r"^(?P<text>.*?)\s*\((?P<options>[^()]*/[^()]*)\)\s*$")
 
@@ -32,13 +34,18 @@ def choices(case: Case, *, now: datetime, workflow: str = "") -> dict[str, Any]:
     policies = {policy.code: policy for policy in named}
     allowed = list(flow.outcomes) if flow else ["no_action"]
     strikes = strikes_of(case, now=now)
+    platform = case.account.platform
+    able = able_on(platform)
     values = dict(case.score.snapshot) if case.score else {}
     if flow and any(approval.asks(flow.approval, name) for name in allowed):
         values |= features.compute([case.account_id], as_of=now).get(case.account_id, {})
     return {
         "risk_type": chosen,
         "risk_types": types,
-        "outcomes": [_outcome(name, flow, values) for name in allowed],
+        "outcomes": [
+            _outcome(name, flow, values) | {"why_not": beyond(Word(name, ""), platform=platform, able=able)}
+            for name in allowed
+        ],
         "reason_codes": [_code(code, policies) for code in codes],
         "policies": [_policy(policy) for policy in policies.values()],
         "strikes": strikes,

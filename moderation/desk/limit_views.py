@@ -33,6 +33,7 @@ def cap_open(request: SignedIn, pk: int, outcome: str) -> HttpResponse:
     forget(request.user)
     until = timezone.localtime(opening.until)
     messages.success(
-        request, f"Opened: {opening.number} more {limits.KINDS[outcome]} for {person} until {until:%H:%M}."
+        request,
+        f"Opened: {opening.number} more {limits.counted(opening.number, outcome)} for {person} until {until:%H:%M}.",
     )
     return redirect("approvals")

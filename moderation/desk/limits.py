@@ -11,8 +11,13 @@ from portal.people.models import User
 from portal.people.permissions import Permission
 from portal.privacy.actions import open_values
 
-KINDS = {"ban": "bans", "suspend": "suspensions"}
+KINDS = {"ban": ("ban", "bans"), "suspend": ("suspension", "suspensions")}
 USUAL = 10
+
+
+def counted(number: int, outcome: str) -> str:
+    """The word for so many decisions of a kind: ban, bans."""
+    return KINDS[outcome][number != 1]
 
 
 def to_open(user: User, *, now: datetime) -> list[caps.AtCap]:
@@ -33,7 +38,8 @@ def page(user: User, *, now: datetime) -> dict[str, Any]:
             {
                 "person": one.person,
                 "outcome": one.outcome,
-                "kind": KINDS[one.outcome],
+                "kind": counted(one.made, one.outcome),
+                "kinds": KINDS[one.outcome][1],
                 "made": one.made,
                 "free_at": one.free_at,
                 "why_not": caps.why_not_open(one.person, by=user),
@@ -44,7 +50,7 @@ def page(user: User, *, now: datetime) -> dict[str, Any]:
             {
                 "person": opening.person,
                 "by": opening.opened_by,
-                "kind": KINDS[opening.outcome],
+                "kind": counted(opening.number, opening.outcome),
                 "left": left,
                 "number": opening.number,
                 "until": opening.until,

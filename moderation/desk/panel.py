@@ -41,7 +41,8 @@ def panel(case: Case, *, by: User, now: datetime, workflow: str = "") -> dict[st
     draft = Draft.objects.filter(case=case, user=by).first()
     body: dict[str, Any] = dict(draft.body) if draft else {}
     policies = {policy["code"]: policy for policy in said["policies"]}
-    allowed = [outcome["code"] for outcome in said["outcomes"]]
+    allowed = [outcome["code"] for outcome in said["outcomes"] if not outcome["why_not"]]
+    unable = [outcome["says"] for outcome in said["outcomes"] if outcome["why_not"]]
     local = timezone.localtime(now)
     return {
         "risk_type": said["risk_type"],
@@ -50,9 +51,14 @@ def panel(case: Case, *, by: User, now: datetime, workflow: str = "") -> dict[st
             _reason(code, said, policies, allowed, chosen=body.get("reason_code", "")) for code in said["reason_codes"]
         ],
         "outcomes": [
-            {**outcome, "key": OUTCOME_KEYS.get(outcome["code"], ""), "chosen": outcome["code"] == body.get("outcome")}
+            {
+                **outcome,
+                "key": OUTCOME_KEYS.get(outcome["code"], ""),
+                "chosen": outcome["code"] == body.get("outcome") and not outcome["why_not"],
+            }
             for outcome in said["outcomes"]
         ],
+        "unable": f"Nobody can do this on {case.account.platform}: {', '.join(unable)}." if unable else "",
         "policies": list(policies.values()),
         "policy": body.get("policy", ""),
         "until": [_until(days, local, chosen=str(body.get("until_days", ""))) for days in UNTIL_DAYS],

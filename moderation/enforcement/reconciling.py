@@ -19,7 +19,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F
 
-from portal import metrics, peer
+from portal import peer
 from portal.audit.actions import Subject, record
 from portal.audit.events import Event
 from portal.people.models import User
@@ -264,7 +264,6 @@ def _settle(
     facts: dict[str, Any] = {"by": by, "of": of, "also": _about(differ, rows), "now": now, "backend": description.name}
     if differ and (row.found, row.said) != (verdict, said):
         record(Event.DRIFT_FOUND, **facts, verdict=str(verdict), said=said)
-        transaction.on_commit(metrics.DRIFT.labels(description.name, str(verdict)).inc)
         if verdict == Verdict.FOREIGN:
             _report(one, differ, rows, by=by, now=now, at=at)
     elif verdict == Verdict.SAME and row.found in (Found.LOST, Found.FOREIGN):

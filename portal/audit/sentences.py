@@ -73,7 +73,7 @@ SENTENCES: dict[Event, str] = {
     Event.BULK_UNDOING: "began to undo {bulk}[ on {accounts} accounts][ for {reason_code}]",
     Event.BULK_UNDONE: "finished undoing {bulk}",
     Event.BULK_WITHDRAWN: "withdrew {bulk}[ on {accounts} accounts]",
-    Event.CAP_OPENED: "let {user} go beyond the limit of an hour[: {number} more of {outcome}][ until {until}]",
+    Event.CAP_OPENED: "let {user} go beyond the limit of an hour[: {outcome}, {number} more][ until {until}]",
     Event.CASE_ANNOTATED: "wrote a note on {case}",
     Event.CASE_CLAIMED: "claimed {case}[ until {until}]",
     Event.CASE_DECIDED: "closed {case}[: {outcome}][ for {reason_code}]",

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from moderation.decisions import actions, reading, unread
 from moderation.decisions.models import Policy
+from risk.intake.models import Account
 from tests.make import NOON, make_case, make_decision, make_row_account, make_score, ship_settings
 
 
@@ -108,3 +109,20 @@ def test_a_changed_policy_is_unread_until_it_is_read_once(ada, ben):
 
     assert unread.unread_policy(ada, "spam") == ""
     assert ada.acknowledgements.count() == 1
+
+
+def test_it_says_what_cannot_be_done_where_the_account_is(ada):
+    account = make_row_account()
+    Account.objects.filter(pk=account.pk).update(platform="matrix")
+
+    panel = reading.choices(make_case(account=Account.objects.get(pk=account.pk)), now=NOON)
+
+    cannot = {one["code"]: one["why_not"] for one in panel["outcomes"] if one["why_not"]}
+    assert set(cannot) == {"warn", "restrict"}
+    assert cannot["warn"].startswith("“Warn” cannot be done on matrix. Possible there: ")
+
+
+def test_on_our_own_platform_everything_can_be_done(ada):
+    panel = reading.choices(make_case(), now=NOON)
+
+    assert {one["why_not"] for one in panel["outcomes"]} == {None}

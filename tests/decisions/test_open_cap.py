@@ -154,7 +154,7 @@ def test_the_log_tells_it_and_the_reason_stays_in_the_vault(full, ben):
     assert open_value(opening.reason) == "a wave of copied shops"
     told = sentence(event.type, f"user:{ben.pk}", event.subjects, facts, str)
     assert told == (
-        f"user:{ben.pk} let user:{full.pk} go beyond the limit of an hour: 2 more of ban until 2026-11-20 13:10 UTC."
+        f"user:{ben.pk} let user:{full.pk} go beyond the limit of an hour: ban, 2 more until 2026-11-20 13:10 UTC."
     )
 
 

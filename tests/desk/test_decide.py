@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from moderation.cases.models import Case
 from moderation.decisions.models import Decision
-from tests.make import make_case, make_decision
+from risk.intake.models import Account
+from tests.make import make_case, make_decision, make_row_account
 
 pytestmark = pytest.mark.django_db
 
@@ -193,3 +194,16 @@ def test_the_draft_is_kept_without_leaving(ada, at_desk, mine):
     draft = mine.drafts.get()
     assert draft.body == {"outcome": "warn", "reason_code": "flooding", "answers": {"1": "yes"}}
     assert Case.objects.get(pk=mine.pk).claimed_by == ada
+
+
+def test_an_outcome_that_nobody_can_carry_out_there_cannot_be_chosen(ada, at_desk, now):
+    account = make_row_account(now=now)
+    Account.objects.filter(pk=account.pk).update(platform="matrix")
+    case = make_case(at="claimed", by=ada, now=now, account=Account.objects.get(pk=account.pk))
+
+    html = at_desk(ada).get(f"/cases/{case.pk}/").content.decode()
+
+    assert re.search(r'name="outcome" value="warn" required disabled aria-describedby="unable"', html)
+    assert "Nobody can do this on matrix: Warn, Restrict." in html
+    assert re.search(r'name="outcome" value="suspend" required data-key="s"', html)
+    assert 'data-suggests="warn"' not in html

@@ -77,3 +77,13 @@ def test_there_is_nothing_to_open_of_nobody(ben, at_desk):
 
     assert at_desk(ben).post("/approvals/limits/999999/ban/open/", form).status_code == 404
     assert "Limits of an hour" not in page(at_desk(ben))
+
+
+def test_one_more_is_one_ban(full, ben, at_desk):
+    client = at_desk(ben)
+    form = {"number": "1", "hours": "1", "reason": "a wave of spam"}
+
+    said = client.post(f"/approvals/limits/{full.pk}/ban/open/", form, follow=True).content.decode()
+
+    assert "Opened: 1 more ban for ada" in said
+    assert "may make 1 more of 1 ban until" in said
