@@ -50,6 +50,7 @@ __all__ = [
     "skip",
     "take_new",
     "wait",
+    "withdraw",
 ]
 
 
@@ -165,6 +166,13 @@ def give_back(case: Case, *, by: User, now: datetime, why: str) -> None:
     """Put a case that waited for somebody, outside or inside, back into its queue: nobody came, or the author left."""
     move(case, Case.Status.WAITING, **UNCLAIMED, **NOT_PENDING)
     audit.record(Event.CASE_RETURNED, by=by, of=case, also=names(case), now=now, why=why)
+
+
+@transaction.atomic(savepoint=False)
+def withdraw(case: Case, *, by: User, now: datetime, why: str) -> None:
+    """Take a case off the desk without a decision: what it was opened for is over."""
+    move(case, Case.Status.WITHDRAWN, **UNCLAIMED, ended_at=now)
+    audit.record(Event.CASE_WITHDRAWN, by=by, of=case, also=names(case), now=now, why=why)
 
 
 @transaction.atomic(savepoint=False)

@@ -32,6 +32,7 @@ ANSWERS = ("age_check_result",)  # what a pending case waits for: brings it back
 REST = timedelta(days=7)
 REST_FROM_OTHERS = timedelta(hours=24)
 MUST_RISE = 10
+GO_BY_THEMSELVES = ("stopped", "unsure")  # an action stands still: withdrawn when it does no more
 
 
 @dataclass(frozen=True)
@@ -211,6 +212,8 @@ def _join(case: Case, want: Want) -> Any:
         changes["risk_type"] = want.risk_type or case.risk_type
     if want.urgency > case.priority:
         changes |= {"priority": want.urgency, "rank": TOP - want.urgency}
+    if want.opens and case.opened_by in GO_BY_THEMSELVES and want.opened_by not in GO_BY_THEMSELVES:
+        changes |= {"opened_by": want.opened_by[:64], "why": want.why[:200]}  # it has a reason of its own now
     if want.opens:
         changes["must_review"] = case.must_review or want.must_review
     may_move = (

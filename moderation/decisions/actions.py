@@ -30,7 +30,7 @@ from . import refusals
 from .caps import insist_on_the_cap, open_cap
 from .catalogue import acknowledge, publish_policy, ship
 from .deadlines import expire_pending, expire_proposals
-from .findings import take_findings
+from .findings import close_settled, take_findings
 from .making import Settled, as_draft, settle, types_of, write
 from .models import Approval, Decision, ReasonCode
 from .releasing import move, names, release, release_due
@@ -39,6 +39,7 @@ from .word import Word
 __all__ = [
     "acknowledge",
     "approve",
+    "close_settled",
     "decide",
     "decline",
     "expire_pending",

@@ -81,6 +81,13 @@ def deadlines() -> None:
     decisions.expire_proposals(now=now)
 
 
+def findings() -> None:
+    """What enforcement found is given to people, and taken from them where it settled by itself."""
+    now = clock()
+    decisions.take_findings(now=now)
+    decisions.close_settled(now=now)
+
+
 def to_take() -> bool:
     """Whether cases have something to take."""
     return (
@@ -104,7 +111,7 @@ def wire() -> Dispatcher:
         Chore("claims", lambda: cases.return_expired(now=clock()), every=5),
         Chore("deadlines", deadlines, every=15),
         Chore("reconcile", reconciling.reconcile, every=5),
-        Chore("findings", lambda: decisions.take_findings(now=clock()), every=5),
+        Chore("findings", findings, every=5),
         Chore("score", ring(dispatcher, SCORE, stale.exists), hears=("reeve_intake",)),
         Chore("take", ring(dispatcher, TAKE, to_take), hears=("reeve_intake", "reeve_scores")),
         Chore("insight", ring(dispatcher, INSIGHT, to_make), hears=("reeve_insight",)),
