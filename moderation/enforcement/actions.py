@@ -135,9 +135,9 @@ def drain(account_id: UUID, *, now: datetime | None = None) -> int:
 class _Sent:
     """An action under our lease, with what there is to say about it; read by `head_of`."""
 
-    def __init__(self, row: Any, at: datetime, asked: float) -> None:
+    def __init__(self, row: Any, at: datetime) -> None:
         self.row: Enforcement = row
-        self.asked = asked  # by this process's own clock, before the database was asked for its clock
+        self.asked: float = row.asked  # by this process's own clock, before the database was asked for its clock
         self.by: str = _name_of_system(row)
         self.clock: datetime = row.clock
         self.probe: bool = row.open_until is not None
@@ -157,9 +157,10 @@ def _claim(account_id: UUID, *, now: datetime | None) -> _Sent | None:
     row: Any = Enforcement.objects.head_of(account_id)
     if row is None or row.status not in (Enforcement.Status.QUEUED, Enforcement.Status.RETRYING):
         return None
-    at: datetime = now or row.clock
-    if row.next_attempt_at > at or not _may_call(row, at=at):
+    row.asked = asked
+    if row.next_attempt_at > (now or row.clock) or not _may_call(row, now=now):
         return None
+    at: datetime = now or row.clock
     lease = {
         "attempts": row.attempts + 1,
         "first_sent_at": row.first_sent_at or at,
@@ -171,22 +172,22 @@ def _claim(account_id: UUID, *, now: datetime | None) -> _Sent | None:
     for name, value in lease.items():
         setattr(row, name, value)
     Attempt.objects.create(enforcement=row, number=row.attempts, at=at)
-    sent = _Sent(row, at, asked)
+    sent = _Sent(row, at)
     facts = _facts(row) | {"attempt": row.attempts}
     record(Event.ENFORCEMENT_ATTEMPTED, by=sent.by, of=row, also=_also(row), now=now, **facts)
     return sent
 
 
-def _may_call(row: Any, *, at: datetime) -> bool:
+def _may_call(row: Any, *, now: datetime | None) -> bool:
     """Not paused, not full; and while the breaker is open one probe per rest. Waiting costs no attempt."""
-    if row.paused_at is not None or (row.open_until is not None and row.open_until > at):
+    if row.paused_at is not None or (row.open_until is not None and row.open_until > (now or row.clock)):
         return False
-    if not counting.is_room(row.backend_id, row.under_way):
+    if not counting.is_room(row):
         return False
     if row.open_until is None:
         return True
     mine = Backend.objects.filter(pk=row.backend_id, open_until=row.open_until)
-    return mine.update(open_until=at + breaker.REST) == 1
+    return mine.update(open_until=(now or row.clock) + breaker.REST) == 1
 
 
 @transaction.atomic

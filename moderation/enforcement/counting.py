@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
@@ -11,6 +13,9 @@ from .call import Answer
 from .models import Backend, Enforcement
 
 AT_A_TIME = 16  # claims of one backend that may be made in the same few milliseconds without counting each other
+_UNDER_WAY = """
+SELECT count(*), statement_timestamp() FROM moderation_enforcement WHERE backend_id = %s AND status = %s
+"""
 _successes = breaker.Tally()
 
 
@@ -29,16 +34,20 @@ def count(name: str, answer: Answer, *, probe: bool, now: datetime) -> None:
     Backend.objects.filter(pk=name).update(open_until=after.open_until, **fields)
 
 
-def is_room(name: str, under_way: int) -> bool:
+def is_room(row: Any) -> bool:
     """Whether one more call may be under way, inside the claim's transaction; `under_way` was counted without a lock.
 
-    Near the cap it is counted again, one claim of a backend after the other, until each is committed.
+    Near the cap it is counted again, one claim of a backend after the other, until each is committed. A claim that had
+    to wait for others begins only then, by the database's clock and by ours.
     """
-    at_once = connector.descriptions()[name].at_once
-    if under_way + AT_A_TIME < at_once:
+    at_once = connector.descriptions()[row.backend_id].at_once
+    if row.under_way + AT_A_TIME < at_once:
         return True
-    if under_way >= at_once:
+    if row.under_way >= at_once:
         return False
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('at_once:' || %s, 0))", [name])
-    return Enforcement.objects.filter(backend=name, status=Enforcement.Status.IN_FLIGHT).count() < at_once
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('at_once:' || %s, 0))", [row.backend_id])
+        row.asked = time.monotonic()
+        cursor.execute(_UNDER_WAY, [row.backend_id, Enforcement.Status.IN_FLIGHT])
+        under_way, row.clock = cursor.fetchone()
+    return int(under_way) < at_once
