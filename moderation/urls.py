@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
+from moderation.bulk import api as bulk_api
 from moderation.cases import api as cases_api
 from moderation.decisions import api as decisions_api
 from moderation.desk import case_views, limit_views, reveal_views, views
 from moderation.enforcement import api as enforcement_api
 from moderation.insight import api as insight_api
 from moderation.insight import (
+    bulk_views,
     evidence_views,
     export_views,
     log_api,
@@ -74,6 +76,18 @@ decisions = [
     path("api/v1/decisions/<uuid:pk>/reversal", decisions_api.reversal, name="api-decision-reversal"),
 ]
 
+# Group decisions, for programs.
+bulks = [
+    path("api/v1/bulks", bulk_api.bulks, name="api-bulks"),
+    path("api/v1/bulks/preview", bulk_api.preview, name="api-bulk-preview"),
+    path("api/v1/bulks/<uuid:pk>", bulk_api.bulk, name="api-bulk"),
+    path("api/v1/bulks/<uuid:pk>/items", bulk_api.items, name="api-bulk-items"),
+    path("api/v1/bulks/<uuid:pk>/approval", bulk_api.approval, name="api-bulk-approval"),
+    path("api/v1/bulks/<uuid:pk>/go-on", bulk_api.go_on, name="api-bulk-go-on"),
+    path("api/v1/bulks/<uuid:pk>/stop", bulk_api.stop, name="api-bulk-stop"),
+    path("api/v1/bulks/<uuid:pk>/undo", bulk_api.undo, name="api-bulk-undo"),
+]
+
 # Actions, for programs.
 enforcement = [
     path("api/v1/enforcements", enforcement_api.enforcements, name="api-enforcements"),
@@ -105,6 +119,15 @@ insight = [
     path("outbox/<uuid:pk>/skip/", outbox_views.skip, name="enforcement-skip"),
     path("outbox/backends/<slug:name>/pause/", outbox_views.pause, name="backend-pause"),
     path("outbox/backends/<slug:name>/resume/", outbox_views.resume, name="backend-resume"),
+    path("bulk/", bulk_views.bulks, name="bulks"),
+    path("bulk/new/", bulk_views.bulk_new, name="bulk-new"),
+    path("bulk/<uuid:pk>/", bulk_views.bulk, name="bulk"),
+    path("bulk/<uuid:pk>/approve/", bulk_views.bulk_approve, name="bulk-approve"),
+    path("bulk/<uuid:pk>/decline/", bulk_views.bulk_decline, name="bulk-decline"),
+    path("bulk/<uuid:pk>/go-on/", bulk_views.bulk_go_on, name="bulk-go-on"),
+    path("bulk/<uuid:pk>/stop/", bulk_views.bulk_stop, name="bulk-stop"),
+    path("bulk/<uuid:pk>/undo/", bulk_views.bulk_undo, name="bulk-undo"),
+    path("bulk/<uuid:pk>/report/", bulk_views.bulk_report, name="bulk-report"),
     path("privacy/reveals/", review_views.reveals_page, name="reveals"),
     path("privacy/reveals/<uuid:pk>/review/", review_views.reveal_review, name="reveal-review"),
     path("settings/queues/", settings_views.queues, name="queues"),
@@ -119,4 +142,4 @@ insight = [
     path("api/v1/exports/<uuid:pk>/file", insight_api.fetch, name="api-export-file"),
 ]
 
-urlpatterns: list[URLPattern | URLResolver] = [*cases, *decisions, *desk, *enforcement, *insight]
+urlpatterns: list[URLPattern | URLResolver] = [*bulks, *cases, *decisions, *desk, *enforcement, *insight]

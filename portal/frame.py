@@ -35,6 +35,7 @@ DOORS = (
     Door("desk", "Desk", "inbox", (P.CASE_CLAIM,)),
     Door("search", "Search", "magnifying-glass", (P.ACCOUNT_READ,)),
     Door("approvals", "Approvals", "check-badge", (P.DECISION_APPROVE,)),
+    Door("bulks", "Many at once", "rectangle-stack", (P.DECISION_BULK,)),
     Door("dashboard", "Dashboards", "chart-bar", (P.DASHBOARD_READ, P.DASHBOARD_OWN)),
     Door("outbox", "Outbox", "paper-airplane", (P.ENFORCEMENT_READ,)),
     Door("log", "Log", "document-text", (P.AUDIT_READ,)),

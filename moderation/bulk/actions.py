@@ -21,16 +21,19 @@ from moderation.enforcement.connector import able_on
 from portal.audit.actions import Subject, record, record_many
 from portal.audit.events import Event
 from portal.people.models import User
+from portal.people.permissions import Permission
 from portal.privacy.actions import keep, subject_of_user
 from portal.refusal import Refused
 from risk.intake.models import Account
 
-from . import refusals
+from . import refusals, reporting
 from .carrying import run_some, run_under_way
 from .models import LEAST, MOST, Bulk, BulkItem
 from .reading import UNKNOWN, Preview, general_queue, preview
 
-__all__ = ["approve", "decline", "go_on", "look", "propose", "run_some", "run_under_way", "stop", "undo"]
+__all__ = [
+    "approve", "decline", "go_on", "look", "propose", "run_some", "run_under_way", "stop", "take_report", "undo",
+]  # fmt: skip
 
 
 @transaction.atomic
@@ -153,6 +156,15 @@ def undo(bulk: Bulk, *, by: User, now: datetime, reason_code: str) -> Bulk:
     _move(bulk, Bulk.Status.UNDOING, undone_by=by, undone_why=reason, why="", ended_at=None)
     record(Event.BULK_UNDOING, by=by, of=bulk, now=now, accounts=bulk.accounts, reason_code=reason_code)
     return bulk
+
+
+@transaction.atomic
+def take_report(bulk: Bulk, *, by: User, now: datetime) -> list[reporting.Row]:
+    """Every account of it, to be kept outside; the log tells who took it."""
+    if not by.may(Permission.DECISION_BULK):
+        raise Refused(refusals.LEADS)
+    record(Event.BULK_REPORTED, by=by, of=bulk, now=now, accounts=bulk.accounts)
+    return reporting.rows(bulk.items.order_by("position"), bulk)
 
 
 def _same(first: Bulk, word: Word, *, risk_type: str, typed: int) -> Bulk:

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
+from django.db.models.fields.tuple_lookups import Tuple, TupleLessThan
 
 from moderation.cases.catalogue import routes
 from moderation.cases.models import Case, Queue
@@ -64,6 +64,47 @@ class Preview:
     def reasons(self) -> dict[str, int]:
         """How many are left out, by reason."""
         return dict(Counter(self.left_out.values()))
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """An account of the sample: how it is named, and its newest score for this risk, if any."""
+
+    platform: str
+    external_id: str
+    handle: str  # masked
+    score: int | None
+    band: str
+    why: str  # the strongest reason
+
+
+def sampled(sample: Sequence[UUID], *, risk_type: str) -> list[Sampled]:
+    """The accounts of a sample, in its order. Two queries."""
+    accounts = Account.objects.in_bulk(sample)
+    scores = Score.objects.filter(account__in=sample, risk_type=risk_type, latest=True, model="")
+    of = {score.account_id: score for score in scores.prefetch_related("reasons")}
+    found = []
+    for pk in sample:
+        account, score = accounts[pk], of.get(pk)
+        strongest = max(score.reasons.all(), key=lambda reason: reason.points, default=None) if score else None
+        found.append(
+            Sampled(
+                account.platform, account.external_id, account.handle_shown, score.shown if score else None,
+                score.band if score else "", strongest.title if strongest else "",
+            )
+        )  # fmt: skip
+    return found
+
+
+def whole() -> QuerySet[Bulk]:
+    """Group decisions with all that is shown of them."""
+    return Bulk.objects.select_related("reason_code", "policy", "made_by", "approved_by", "undone_by", "undone_why")
+
+
+def newest(*, after: tuple[datetime, UUID] | None = None) -> QuerySet[Bulk]:
+    """The newest first; `after` is the (made_at, id) of the last one seen."""
+    found = whole().order_by("-made_at", "-id")
+    return found.filter(TupleLessThan(Tuple("made_at", "id"), after)) if after else found
 
 
 def general_queue(risk_type: str) -> Queue | None:
@@ -142,14 +183,3 @@ def unable(items: BulkItemQuerySet) -> int:
     """How many measures of these stopped on the way, or nobody knows whether they are in force."""
     stuck = (Enforcement.Status.STOPPED, Enforcement.Status.UNSURE)
     return Enforcement.objects.filter(decision__in=items.decided().values("decision"), status__in=stuck).count()
-
-
-def report(bulk: Bulk) -> dict[str, Any]:
-    """What became of it: how many by status, and each account with its status, why, and how its measure stands."""
-    rows = bulk.items.order_by("position").values("account_id", "status", "why", "decision_id", "settled_at")
-    items: list[dict[str, Any]] = [dict(row) for row in rows]
-    ids = [item["decision_id"] for item in items if item["decision_id"]]
-    stands = dict(Enforcement.objects.filter(decision__in=ids).order_by("seq").values_list("decision_id", "status"))
-    for item in items:
-        item["measure"] = stands.get(item["decision_id"], "")
-    return {"counts": dict(Counter(item["status"] for item in items)), "items": items}

@@ -8,6 +8,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.utils import timezone
 
+from moderation.bulk.models import Bulk
 from moderation.cases.models import Queue
 from moderation.decisions.models import Decision
 from portal.people.models import User
@@ -68,6 +69,10 @@ def _count(user: User) -> dict[str, str]:
     proposed = to_approve(user) if user.may(Permission.DECISION_APPROVE) else 0
     if waits := proposed + len(limits.to_open(user, now=timezone.now())):
         found["approvals"] = capped(waits, 100)
+    if user.may(Permission.DECISION_BULK) and (
+        waits := Bulk.objects.filter(status=Bulk.Status.PROPOSED).exclude(made_by=user).values("pk")[:100].count()
+    ):
+        found["bulks"] = capped(waits, 100)
     return found
 
 

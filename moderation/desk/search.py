@@ -34,7 +34,7 @@ def find(text: str, *, by: User) -> Found:
     if plain.isdecimal() and len(plain) < 18 and by.may(Permission.CASE_READ):
         found.case = Case.objects.visible_to(by).filter(pk=int(plain)).values_list("pk", flat=True).first()
     if by.may(Permission.ACCOUNT_READ):
-        by_id = Account.objects.filter(platform__in=_platforms(), external_id=wanted[:128])[:MOST]
+        by_id = Account.objects.filter(platform__in=platforms(), external_id=wanted[:128])[:MOST]
         by_handle = Account.objects.filter(handle_lookup=digest("handle", wanted))[:MOST]
         found.accounts = list({account.pk: account for account in [*by_id, *by_handle]}.values())
     return found
@@ -50,7 +50,8 @@ WITH RECURSIVE hop(platform) AS (
 """
 
 
-def _platforms() -> list[str]:
+def platforms() -> list[str]:
+    """The platforms that accounts are on, by name."""
     with connection.cursor() as cursor:
         cursor.execute(_PLATFORMS)
         return [row[0] for row in cursor.fetchall()]

@@ -33,6 +33,7 @@ class Event(StrEnum):
     BULK_PAUSED = "bulk.paused"
     BULK_PREVIEWED = "bulk.previewed"
     BULK_PROPOSED = "bulk.proposed"
+    BULK_REPORTED = "bulk.reported"
     BULK_STOPPED = "bulk.stopped"
     BULK_UNDOING = "bulk.undoing"
     BULK_UNDONE = "bulk.undone"

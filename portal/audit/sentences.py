@@ -69,6 +69,7 @@ SENTENCES: dict[Event, str] = {
     Event.BULK_PROPOSED: (
         "proposed {bulk}[: {outcome}][ on {accounts} accounts][ for {reason_code}][; {left_out} left out]"
     ),
+    Event.BULK_REPORTED: "took the report of {bulk}[ on {accounts} accounts]",
     Event.BULK_STOPPED: "stopped {bulk}[: {why}]",
     Event.BULK_UNDOING: "began to undo {bulk}[ on {accounts} accounts][ for {reason_code}]",
     Event.BULK_UNDONE: "finished undoing {bulk}",

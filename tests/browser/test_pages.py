@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import LISTEN, SHOTS, signed_in
+from tests.browser.group import groups
 
 # name, who looks, address ({…} from the world); pages of other rooms are added here as they come
 PAGES = [
@@ -46,6 +47,10 @@ PAGES = [
     ("evidence", "vera", "/log/evidence/{evidence}/"),
     ("exports", "vera", "/exports/"),
     ("export", "vera", "/exports/{export}/"),
+    ("bulks", "ben", "/bulk/"),
+    ("bulk-new", "ben", "/bulk/new/?risk_type=spam"),
+    ("bulk-paused", "ben", "/bulk/{bulk_paused}/"),
+    ("bulk-proposed", "ben", "/bulk/{bulk_proposed}/"),
     ("outbox", "ben", "/outbox/"),
     ("outbox-operator", "otto", "/outbox/"),
     ("settings-queues", "ada", "/settings/queues/"),
@@ -98,6 +103,7 @@ def places(
             "event": event,
             "evidence": frozen,
             "export": export.pk,
+            **groups(world.people["ben"], timezone.now()),
             **{name: case.pk for name, case in world.cases.items()},
         }
 

@@ -6,8 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from moderation.bulk import actions, carrying, reading, stopping
-from moderation.bulk.models import BulkItem
+from moderation.bulk import actions, carrying, stopping
 from moderation.cases import actions as cases
 from moderation.cases.models import Case, Queue
 from moderation.decisions import caps
@@ -18,7 +17,7 @@ from portal.people import actions as people
 from portal.people.models import User
 from portal.refusal import Refused
 from risk.intake.models import Standing
-from tests.make import NOON, change, later, make_case, make_decision
+from tests.make import change, later, make_case, make_decision
 
 from .group import RUN, SUSPEND, make_accounts, run, running
 
@@ -179,18 +178,6 @@ def test_the_bell_gives_everything_under_way_its_turn(lena, ben):
     for bulk in bulks:
         bulk.refresh_from_db()
     assert {bulk.status for bulk in bulks} == {"done"}
-
-
-def test_the_report_names_each_account(lena, ben):
-    bulk = running(make_accounts(2), by=lena, approver=ben)
-    run(bulk, limit=1)
-
-    said = reading.report(bulk)
-
-    assert said["counts"] == {"decided": 1, "waiting": 1}
-    assert [item["measure"] for item in said["items"]] == ["queued", ""]
-    assert said["items"][0]["settled_at"] == RUN > NOON
-    assert BulkItem.objects.count() == 2
 
 
 def test_two_groups_of_the_same_accounts_decide_on_each_once(lena, ben):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from moderation.bulk import actions, reading
+from moderation.bulk import actions, reporting
 from moderation.decisions import actions as decisions
 from moderation.decisions.models import Decision
 from moderation.enforcement.models import Enforcement
@@ -45,7 +45,7 @@ def test_it_drops_whose_turn_had_not_come(lena, ben):
 
     undo(bulk, by=lena)
 
-    assert reading.report(bulk)["counts"] == {"undone": 2, "dropped": 2}
+    assert reporting.counts(bulk) == {"undone": 2, "dropped": 2}
     assert Decision.objects.filter(reverses=None).count() == 2
 
 

@@ -128,6 +128,52 @@ class Tour:
             released, n = self.decision("released")
             self.go(name, "lead", released.pk, n=n, reason_code="not_violating", note="it was somebody else")
 
+    # --- Many at once ---
+
+    def groups(self) -> None:
+        """Looked at, proposed, agreed to, stopped, let go on, undone, declined, read; on pages and by calls."""
+        other = self._second_lead()
+        for stem, word in (("bulk", "approve"), ("api-bulk", "approval")):
+            group = self._group(by=other)
+            self.go(f"{stem}-{word}", "lead", group, verdict="approve")
+            for verb in ("stop", "go-on", "stop"):
+                self.go(f"{stem}-{verb}", "lead", group)
+            self.go(f"{stem}-undo", "lead", group, reason_code="not_violating")
+            self.look(stem, "lead", group)
+        self.look("bulk-report", "lead", group)
+        self.look("api-bulk-items", "lead", group)
+        self.go("bulk-decline", "lead", self._group(by=other), reason="not enough for this")
+        names = self._fresh_names()
+        self.go("bulk-new", "lead", risk_type="spam", by="list", platform="main", names="\n".join(names), act="look")
+        whom = {"risk_type": "spam", "accounts": [f"main:{name}" for name in names]}
+        self.go("api-bulk-preview", "lead", **whom)
+        said = {**WARN, "note": "one text", "although": "no scores are made here", "count": len(names)}
+        self.go("api-bulks", "lead", **whom, **said)
+
+    def _second_lead(self) -> Any:
+        from portal.people import actions
+        from portal.people.models import User
+
+        system = User.objects.service("system")
+        other = actions.create_user("x-lead-2", by=system, now=self.now, password=None, languages=("en",))
+        actions.grant(other, "lead", by=system, now=self.now)
+        return User.objects.get(pk=other.pk)
+
+    def _fresh_names(self) -> list[str]:
+        from tests.make import make_row_account
+
+        return [make_row_account(now=self.now).external_id for _ in range(10)]
+
+    def _group(self, *, by: Any) -> Any:
+        """A group decision of another lead, over ten accounts that stand nowhere else."""
+        from moderation.bulk import actions
+        from moderation.bulk.choosing import by_list
+
+        said = {**WARN, "note": "one text", "although": "no scores are made here", "typed": 10}
+        ids = by_list("\n".join(self._fresh_names()), platform="main").ids
+        key = f"tour-group-{next(_keys)}"
+        return actions.propose(ids, by=by, now=self.now, risk_type="spam", request_key=key, **said).pk
+
     # --- Actions on the platform ---
 
     def outbox(self) -> None:
@@ -244,6 +290,7 @@ def go_round(walk: Any, *, spare: int, folder: Path) -> None:
     tour, provers = Tour(walk, spare=spare), Provers(folder)
     tour.cases()
     tour.decisions()
+    tour.groups()
     tour.outbox()
     tour.copies(provers.prove)
     tour.keeping()

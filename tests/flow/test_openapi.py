@@ -41,6 +41,9 @@ CALLS = {
     ("get", "/audit/checkpoint"): {"200"},
     ("get", "/audit/events"): {"200"},
     ("get", "/audit/proof"): {"200"},
+    ("get", "/bulks"): {"200"},
+    ("get", "/bulks/{id}"): {"200"},
+    ("get", "/bulks/{id}/items"): {"200"},
     ("get", "/cases"): {"200"},
     ("get", "/cases/{id}"): {"200"},
     ("get", "/enforcements"): {"200"},
@@ -48,6 +51,12 @@ CALLS = {
     ("get", "/exports/{id}/file"): {"200"},
     ("get", "/policies"): {"200"},
     ("get", "/queues"): {"200"},
+    ("post", "/bulks"): {"201"},
+    ("post", "/bulks/preview"): {"200"},
+    ("post", "/bulks/{id}/approval"): {"200"},
+    ("post", "/bulks/{id}/go-on"): {"200"},
+    ("post", "/bulks/{id}/stop"): {"200"},
+    ("post", "/bulks/{id}/undo"): {"200"},
     ("post", "/cases/{id}/claim"): {"200"},
     ("post", "/cases/{id}/decisions"): {"201"},
     ("post", "/cases/{id}/escalate"): {"200"},
@@ -129,11 +138,18 @@ def lead(person) -> dict[str, str]:
 @pytest.fixture
 def things(person, noon) -> dict[str, list[str]]:
     """One of each thing that an address can name, so that not every call ends in a 404."""
-    from tests.make import make_case, make_decision
+    from moderation.bulk import actions as bulks
+    from tests.make import make_case, make_decision, make_row_account
 
     ada = person("ada", "reviewer")
+    group = [make_row_account().pk for _ in range(10)]
     decision = make_decision(at="proposed", by=ada)
+    bulk = bulks.propose(
+        group, by=person("lena", "lead"), now=NOON, risk_type="spam", outcome="warn", reason_code="bulk_messages",
+        note="one text", although="no scores are made here", typed=10, request_key="a-group",
+    )  # fmt: skip
     return {
+        "bulks": [str(bulk.pk)],
         "cases": [str(make_case().pk), str(decision.case_id)],
         "decisions": [str(decision.pk), str(make_decision(at="released", by=ada).pk)],
         "queues": ["spam"],
