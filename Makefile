@@ -41,6 +41,7 @@ bench: $(VENV)/.dev ## the benchmarks, as tables
 
 faults: $(VENV)/.dev ## the long fault suites
 	$(PY) -m tests.faults.road $(ARGS)
+	$(PY) -m tests.faults.bulk --accounts 5000 --rounds 2 --seed 1
 	$(PY) -m tests.faults.kill_log --kills 100
 	$(PY) -m tests.faults.kill_house --kills 100
 	$(PY) -m tests.faults.race_log --races 500
