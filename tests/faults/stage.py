@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -108,17 +109,23 @@ class Stage:
             os.killpg(self.children[name].pid, signal.SIGCONT)
 
     def kill_one_of_pool(self, name: str = "worker") -> None:
-        """SIGKILL to one process of a worker's pool; its parent lives on."""
-        os.kill(self.pool(name)[0], signal.SIGKILL)
+        """SIGKILL to one process of a worker's pool, as soon as there is one; its parent lives on."""
+        found: list[int] = []
+        until(lambda: found or found.extend(self.pool(name)), within=60)
+        os.kill(found[0], signal.SIGKILL)
 
     def pool(self, name: str = "worker") -> list[int]:
         """The processes that do a worker's work; none until it is ready."""
         parent = self.children[name].pid
-        listed = Path(f"/proc/{parent}/task/{parent}/children")
-        if not listed.parent.parent.parent.exists():  # no /proc: not Linux
+        tasks = Path(f"/proc/{parent}/task")  # whichever of its threads started one
+        if not tasks.exists():  # gone, or no /proc: not Linux
             found = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True, check=False)
             return [int(pid) for pid in found.stdout.split()]
-        return [int(pid) for pid in listed.read_text().split()] if listed.exists() else []
+        pids: list[int] = []
+        for listed in tasks.glob("*/children"):
+            with suppress(OSError):
+                pids += [int(pid) for pid in listed.read_text().split()]
+        return [pid for pid in pids if not dead(pid)]
 
     def worker_listens(self) -> bool:
         """Whether a worker waits for bells at the broker."""
@@ -175,6 +182,14 @@ class Stage:
     def _ask(self, path: str) -> Any:
         with urllib.request.urlopen(self.platform_url + path, timeout=10) as answer:
             return json.load(answer)
+
+
+def dead(pid: int) -> bool:
+    """Whether a process has ended, if only nobody asked for it yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
 
 
 def until(true: Any, *, within: float, every: float = 0.05) -> bool:

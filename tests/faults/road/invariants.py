@@ -202,8 +202,9 @@ def _on_time(run: Run, actions: list[Any], rows: list[dict[str, Any]], late: flo
         lift = ended.get(action.pk)
         if lift is None or not action.until or lift.kind == action.kind:
             continue
-        delays.append((lift.ordered_at - action.until).total_seconds())
-        early += delays[-1] < 0 or (str(lift.pk) in there and there[str(lift.pk)] < action.until)
+        since = max(action.until, action.settled_at)  # one that came into force after its time ends then
+        delays.append((lift.ordered_at - since).total_seconds())
+        early += lift.ordered_at < action.until or (str(lift.pk) in there and there[str(lift.pk)] < action.until)
     latest = max(delays, default=0.0)
     figures = f"{len(delays)} ended, latest {latest:.1f} s after its time, {early} early"
     run.hold("I7 measures end on time", latest <= late and not early, figures)
