@@ -111,7 +111,7 @@ class Stage:
     def kill_one_of_pool(self, name: str = "worker") -> None:
         """SIGKILL to one process of a worker's pool, as soon as there is one; its parent lives on."""
         found: list[int] = []
-        until(lambda: found or found.extend(self.pool(name)), within=60)
+        until(lambda: found or found.extend(self.pool(name)), within=300)
         os.kill(found[0], signal.SIGKILL)
 
     def pool(self, name: str = "worker") -> list[int]:

@@ -71,19 +71,25 @@ def here(scene: Scene, asked: argparse.Namespace) -> int:
         size[name] = json.loads(value)
     with tempfile.TemporaryDirectory(prefix="reeve-road-") as name:
         folder, begun = Path(name), time.monotonic()
-        run = play(scene, folder, size=size, seed=asked.seed)
+        try:
+            run = play(scene, folder, size=size, seed=asked.seed)
+        finally:
+            keep(folder, asked.keep / scene.number if asked.keep else None)
         told = {"size": size, "seconds": time.monotonic() - begun, "seed": asked.seed, "holds": run.holds}
         sound = bool(run.holds) and all(held for held, _ in run.holds.values())
         if not sound:
             for log in sorted(folder.glob("*.log")):
                 print(f"--- {log.name}", *log.read_text().splitlines()[-20:], sep="\n", file=sys.stderr)
-        if asked.keep:
-            kept = asked.keep / scene.number
-            kept.mkdir(parents=True, exist_ok=True)
-            for file in (*folder.glob("*.log"), *folder.glob("*.jsonl")):
-                shutil.copy(file, kept)
     print(json.dumps(told))
     return 0 if sound else 1
+
+
+def keep(folder: Path, kept: Path | None) -> None:
+    """Histories and logs, also of a round that broke off."""
+    if kept:
+        kept.mkdir(parents=True, exist_ok=True)
+        for file in (*folder.glob("*.log"), *folder.glob("*.jsonl")):
+            shutil.copy(file, kept)
 
 
 def main() -> int:

@@ -64,7 +64,7 @@ def kill(run: Run, stage: Stage, names: dict[str, list[str]]) -> None:
         name = dice.choice(names[kind])
         what = dice.choice(("worker", "pool")) if kind == "worker" else kind
         if kind == "worker":
-            until(lambda name=name: stage.pool(name), within=60)
+            until(lambda name=name: stage.pool(name), within=300)
         time.sleep(dice.random() / 10)
         until(lambda: Enforcement.objects.filter(status="in_flight").exists(), within=4, every=0.002)
         if what == "pool":
