@@ -6,6 +6,7 @@ leases as in a worker. A publish can hang when the broker does, so only the ring
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import queue
@@ -30,6 +31,9 @@ TICK = 1.0  # seconds
 PATIENCE = 3.0  # a head that is due and unclaimed for so long is drained here
 REST = 2.0  # after the broker failed, for so long nothing is published: each try can take most of a second
 CROWD = 4  # bells that nobody has answered yet: what comes now is drained here at once
+LONGEST_PATIENCE = 9.0  # one that took others along is left to workers for longer, whose pool can be killed
+HAND_LIMIT = 45.0  # seconds: as long as a worker's task may take
+SILENCE = 30.0  # seconds without a sign of life after which the process is ended
 LOOK_AT = 2000  # heads per look
 _log = logging.getLogger(__name__)
 
@@ -106,6 +110,7 @@ class Dispatcher:
         self.work: queue.SimpleQueue[UUID | None] = queue.SimpleQueue()
         self.lock = threading.Lock()
         self.draining: set[UUID] = set()
+        self.begun: dict[int, float] = {}  # hand → since when it is at an account
         self.rung: dict[UUID, float] = {}  # account → when; forgotten after a tick
         self.seen: dict[UUID, float] = {}  # head → when it was first seen due
         self.stopping = threading.Event()
@@ -147,6 +152,21 @@ class Dispatcher:
         self.stopping.set()
         os.write(self.wake, b"!")
 
+    def watch(self) -> None:
+        """End the process when a hand does not come back, or nothing here runs any more; who supervises starts it anew.
+
+        Nothing ends a thread, and one that loops for ever takes the others' time. The timer needs no interpreter.
+        """
+        faulthandler.dump_traceback_later(SILENCE, exit=True)
+        while not self.stopping.wait(TICK):
+            if not self.stuck():
+                faulthandler.dump_traceback_later(SILENCE, exit=True)
+        faulthandler.cancel_dump_traceback_later()
+
+    def stuck(self) -> bool:
+        """Whether a hand has been at one account for longer than a worker might."""
+        return any(time.monotonic() - since > HAND_LIMIT for since in list(self.begun.values()))
+
     def heard(self, channel: str, payload: str) -> None:
         """Somebody spoke: an action of an account was ordered, or a chore has something to do."""
         if channel == CHANNEL:
@@ -159,20 +179,20 @@ class Dispatcher:
     def look(self) -> None:
         """Ring for what has become due, and drain what is due for long and nobody has come for."""
         now = time.monotonic()
-        due = list(Enforcement.objects.due_heads().values_list("pk", "account_id")[:LOOK_AT])
+        due = list(Enforcement.objects.due_heads().values_list("pk", "account_id", "lost_leases")[:LOOK_AT])
         self.rung = {account: at for account, at in self.rung.items() if now - at <= TICK}
-        self.seen = {pk: self.seen.get(pk, now) for pk, _ in due}
-        for pk, account in due:
-            if now - self.seen[pk] >= PATIENCE:
+        self.seen = {pk: self.seen.get(pk, now) for pk, _, _ in due}
+        for pk, account, lost in due:
+            if now - self.seen[pk] >= min(LONGEST_PATIENCE, PATIENCE * (1 + lost)):
                 self._drain_here(account)
             elif self.seen[pk] == now and account not in self.rung:
-                self._ring(account)
+                self._ring(account, feared=lost > 0)
 
-    def _ring(self, account_id: UUID) -> None:
+    def _ring(self, account_id: UUID, *, feared: bool = False) -> None:
         self.rung[account_id] = time.monotonic()
         told = {"account_id": str(account_id)}
         bell = Bell("moderation.enforcement.tasks.drain", "enforcement", told, crowd=CROWD)
-        self.ringer.ring(bell, otherwise=lambda: self._drain_here(account_id))
+        self.ringer.ring(bell, otherwise=lambda: None if feared else self._drain_here(account_id))
 
     def _drain_here(self, account_id: UUID) -> None:
         with self.lock:
@@ -185,12 +205,14 @@ class Dispatcher:
         while (account_id := self.work.get()) is not None:
             try:
                 close_old_connections()
+                self.begun[threading.get_ident()] = time.monotonic()
                 if not self.stopping.is_set():
                     actions.drain(account_id)
             except Exception:
                 _log.exception("Draining account %s failed; the next look finds it again.", account_id)
                 connection.close()
             finally:
+                self.begun.pop(threading.get_ident(), None)
                 with self.lock:
                     self.draining.discard(account_id)
         connection.close()

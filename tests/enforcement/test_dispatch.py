@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from moderation.enforcement import dispatcher
 from moderation.enforcement.dispatcher import Bell, Chore, Dispatcher
 from moderation.enforcement.models import Enforcement
 from moderation.management.commands.dispatcher import Line
+from tests.make import change
 
 
 def until(true: Callable[[], Any], within: float = 10.0) -> bool:
@@ -70,6 +73,45 @@ def test_it_rings_the_worker_for_what_is_ordered(running, ordered):
     assert until(lambda: bells, within=5)
     assert bells[0].task == "moderation.enforcement.tasks.drain"
     assert (bells[0].queue, bells[0].told) == ("enforcement", {"account_id": str(action.account_id)})
+
+
+def test_it_leaves_what_took_others_along_to_workers_for_longer(running, ordered, platform, monkeypatch):
+    monkeypatch.setattr(dispatcher, "LONGEST_PATIENCE", 60)
+    feared, fresh = ordered("suspend", now=timezone.now()), ordered("suspend", now=timezone.now())
+    change(Enforcement.objects.filter(pk=feared.pk), lost_leases=30)
+    running(lambda bell: None)
+
+    assert until(lambda: applied() == 1)
+    time.sleep(1)
+    assert list(Enforcement.objects.filter(status="applied")) == [fresh]
+
+
+def test_it_knows_of_a_hand_that_does_not_come_back(running, ordered, monkeypatch):
+    monkeypatch.setattr(dispatcher, "HAND_LIMIT", 0.5)
+    held = threading.Event()
+    monkeypatch.setattr(dispatcher.actions, "drain", lambda account_id: held.wait(10))
+    one = running(lambda bell: None)
+    assert not one.stuck()
+
+    ordered("suspend", now=timezone.now())
+
+    assert until(one.stuck)
+    held.set()
+    assert until(lambda: not one.begun)
+
+
+def test_its_process_ends_when_a_hand_does_not_come_back():
+    code = (
+        "import time; from moderation.enforcement import dispatcher as d; d.SILENCE = 1.5; d.HAND_LIMIT = 1\n"
+        "import threading; one = d.Dispatcher(print); one.begun[1] = time.monotonic()\n"
+        "threading.Thread(target=one.watch, daemon=True).start(); time.sleep(30)"
+    )
+    told = "import django; django.setup()\n" + code
+
+    ended = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, timeout=60, check=False)
+
+    assert ended.returncode == 1
+    assert "Timeout" in ended.stderr
 
 
 def test_it_does_the_work_itself_when_nobody_comes(running, ordered, platform):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from portal.celery import QUEUES, ROOMS, TIMETABLE, app
+import pytest
+
+from portal.celery import QUEUES, ROOMS, TIMETABLE, OutOfMemory, app
 
 from .source import Module, modules
 
@@ -51,3 +53,15 @@ def test_the_timetable_rings_tasks_that_exist():
     app.loader.import_default_modules()
 
     assert [entry["task"] for entry in TIMETABLE.values() if entry["task"] not in app.tasks] == []
+
+
+def test_a_task_without_memory_fails_alone_and_not_its_whole_worker():
+    @app.task(name="tests.hungry", shared=False)
+    def hungry(**_later: object) -> None:
+        raise MemoryError
+
+    try:
+        with pytest.raises(OutOfMemory):
+            hungry()
+    finally:
+        app.tasks.pop("tests.hungry")

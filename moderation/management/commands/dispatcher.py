@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -130,4 +131,5 @@ class Command(BaseCommand):
         dispatcher = wire()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: dispatcher.stop())
+        threading.Thread(target=dispatcher.watch, name="watch", daemon=True).start()
         dispatcher.run()

@@ -64,7 +64,10 @@ def kill(run: Run, stage: Stage, names: dict[str, list[str]]) -> None:
         name = dice.choice(names[kind])
         what = dice.choice(("worker", "pool")) if kind == "worker" else kind
         if kind == "worker":
-            until(lambda name=name: stage.pool(name), within=300)
+            until(lambda: any(stage.pool(name) for name in names["worker"]), within=300)
+            up = [name for name in names["worker"] if stage.pool(name)]
+            name = dice.choice(up)
+            what = what if len(up) == len(names["worker"]) else "pool"  # who is left keeps its parent
         time.sleep(dice.random() / 10)
         until(lambda: Enforcement.objects.filter(status="in_flight").exists(), within=4, every=0.002)
         if what == "pool":

@@ -232,9 +232,9 @@ def _around_watching(passing: Passing) -> None:
         passing.at("lift ordered, not committed", row.account_id)
         return done
 
-    def ring(original: Any, dispatcher: Any, account_id: UUID) -> None:
+    def ring(original: Any, dispatcher: Any, account_id: UUID, **named: Any) -> None:
         passing.at("bell heard, not rung", account_id)
-        original(dispatcher, account_id)
+        original(dispatcher, account_id, **named)
 
     def drain_here(original: Any, dispatcher: Any, account_id: UUID) -> None:
         if passing.left_to_others(account_id):
