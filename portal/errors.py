@@ -1,23 +1,32 @@
 """What does a person see when something is wrong?
 
-Pages for 400, 403, 404, 500 and a lost CSRF token; problems for `/api/`.
+Pages for 400, 403, 404, 500, 503 and a lost CSRF token; problems for `/api/`.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 
 from portal.people.permissions import open_to_all
+
+AGAIN = 5  # seconds after which somebody may ask again
 
 
 def _error(request: HttpRequest, status: int, title: str, sentence: str) -> HttpResponse:
     if request.path.startswith("/api/"):
-        body = {"type": "about:blank", "title": title, "status": status, "detail": sentence}
-        return JsonResponse(body, status=status, content_type="application/problem+json")
+        return _problem(status, title, sentence)
     return render(request, f"{status}.html", {"title": title, "sentence": sentence}, status=status)
+
+
+def _problem(status: int, title: str, sentence: str) -> JsonResponse:
+    body = {"type": "about:blank", "title": title, "status": status, "detail": sentence}
+    return JsonResponse(body, status=status, content_type="application/problem+json")
 
 
 @open_to_all
@@ -36,13 +45,32 @@ def missing(request: HttpRequest, exception: Exception | None = None) -> HttpRes
 
 @open_to_all
 def broken(request: HttpRequest) -> HttpResponse:
-    """500: our fault; nothing was half done, since each change is one transaction."""
+    """500: our fault; nothing was half done, since each change is one transaction. 503 when the database is away."""
+    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+        return _away(request)
     return _error(
         request,
         500,
         "Something broke on our side",
         "Nothing was half done. Try once more; if it stays, tell the operator.",
     )
+
+
+def _away(request: HttpRequest) -> HttpResponse:
+    """No database, or none that answers in time. Whether a change was kept nobody can say: its key asks again."""
+    title, sentence = (
+        "Not available just now",
+        "The database does not answer. Nothing was half done. Try again in a moment",
+    )
+    answer: HttpResponse
+    if request.path.startswith("/api/"):
+        sentence += ", with the same Idempotency-Key: what was kept is not done twice."
+        answer = _problem(503, title, sentence)
+    else:  # without the request, in whose name the page would ask the database who reads it
+        told = {"title": title, "sentence": f"{sentence}, and look first whether it was done."}
+        answer = HttpResponse(render_to_string("500.html", told), status=503)
+    answer["Retry-After"] = str(AGAIN)
+    return answer
 
 
 @open_to_all

@@ -98,14 +98,19 @@ DATABASE_URL = env.str("DATABASE_URL", default="postgres://reeve_app@localhost/r
 MIGRATE_DATABASE_URL = env.str("MIGRATE_DATABASE_URL", default=DATABASE_URL)
 
 
-def database(url: str) -> dict[str, object]:
-    """Django's settings for a PostgreSQL URL; `?host=/folder` names a unix socket."""
+def database(url: str, *, lock_seconds: int = 0) -> dict[str, object]:
+    """Django's settings for a PostgreSQL URL; `?host=/folder` names a unix socket.
+
+    `lock_seconds`: a statement that waits longer for somebody else's lock fails; 0 waits for ever.
+    """
     settings: dict[str, object] = environ.Env.db_url_config(url)
     options = dict(settings.get("OPTIONS") or {})  # type: ignore[call-overload]
     if host := options.pop("host", None):
         settings["HOST"] = host
     # Parallel workers make CPU jump for no gain on short indexed reads.
     options["options"] = "-c max_parallel_workers_per_gather=0"
+    if lock_seconds:
+        options["options"] += f" -c lock_timeout={lock_seconds}s"
     return settings | {
         "ENGINE": "django.db.backends.postgresql",
         "OPTIONS": options,
@@ -114,7 +119,7 @@ def database(url: str) -> dict[str, object]:
 
 
 DATABASES = {
-    "default": database(DATABASE_URL)
+    "default": database(DATABASE_URL, lock_seconds=env.int("DATABASE_LOCK_SECONDS", default=0))
     | {"CONN_MAX_AGE": env.int("CONN_MAX_AGE", default=60), "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False},
     "owner": database(MIGRATE_DATABASE_URL),
     # The two processes that prove the log have roles of their own; where one role does all, the owner's is taken.

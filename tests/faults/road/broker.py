@@ -57,9 +57,13 @@ def client(stage: Stage) -> Any:
         yield broker
 
 
-def ready(run: Run, stage: Stage, *, slow_ms: int) -> Orders:
-    """Worker and dispatcher run and have done their first work; whoever orders from here on is not waiting for them."""
+def ready(run: Run, stage: Stage, *, slow_ms: int, decisions: int = 0) -> Orders:
+    """Worker and dispatcher run and have done their first work; whoever orders from here on is not waiting for them.
+
+    `decisions` are released beforehand, so that ordering costs little.
+    """
     orders = Orders(run, accounts=run.size["accounts"], plan=lambda n: (n % run.size["accounts"], PLAIN[n % 3], {}))
+    orders.prepare(decisions)
     stage.faults({"slow_ms": slow_ms})
     for name in ("worker", "dispatcher"):
         stage.start(name)
