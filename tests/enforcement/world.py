@@ -32,7 +32,8 @@ def released_decision(about: Any = None, *, lane: str = "general") -> Any:
     ada, _ = User.objects.get_or_create(username="ada")
     values = {"sla_minutes": 60, "lease_minutes": 15, "max_hold_minutes": 60, "capacity": 100, "exposure": "low"}
     queue, _ = Queue.objects.get_or_create(slug=f"of-{lane}", defaults=values | {"lane": lane, "role": "reviewer"})
-    policy, _ = Policy.objects.get_or_create(code="SPM-1.2", version=1, defaults={"title": "Spam"})
+    policy = Policy.objects.filter(code="SPM-1.2").order_by("-version").first()
+    policy = policy or Policy.objects.create(code="SPM-1.2", version=1, title="Spam")
     reason = {"workflow": "spam", "key": "1", "text": "Spam run", "label": "positive"}
     code, _ = ReasonCode.objects.get_or_create(code="spam_run", defaults=reason)
     about = about or account()

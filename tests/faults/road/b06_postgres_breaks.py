@@ -189,7 +189,9 @@ def settle(run: Run, crowd: list[Person], reader: Reader) -> None:
     from moderation.decisions.models import Decision
 
     connections.close_all()  # ours died too
-    run.hold("all ordered actions were carried out", ended(within=120), f"{len(run.history.read('ordered'))} answered")
+    kept_back = len(run.history.read("unanswered"))
+    figures = f"{len(run.history.read('ordered'))} orders answered, {kept_back} not"
+    run.hold("all ordered actions were carried out", ended(within=120), figures)
     kept = {decision for person in crowd for decision in person.kept}
     there = {str(pk) for pk in Decision.objects.values_list("pk", flat=True)}
     said = sum((person.told for person in crowd), collections.Counter[str]())

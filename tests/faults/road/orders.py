@@ -42,13 +42,13 @@ class Orders:
 
     def some(self, count: int, *, close: bool = True) -> None:
         """This many more, one after the other, on this thread's own connection, kept open unless it is to `close`."""
-        from django.db import Error, connection
+        from django.db import InterfaceError, OperationalError, connection
 
         for which, kind, more in self._next(count):
             try:
                 action = self._order(which, kind, more)
                 self.run.history.add("ordered", action=action.pk, account=which, kind=kind, seq=action.seq)
-            except Error as broken:  # the database went away: what was asked may have been kept or not
+            except (InterfaceError, OperationalError) as broken:  # the database is away: this may have been kept or not
                 self.run.history.add("unanswered", account=which, kind=kind, why=type(broken).__name__)
                 connection.close()
         if close:
