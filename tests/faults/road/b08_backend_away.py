@@ -41,7 +41,7 @@ def play(run: Run) -> None:
     size = run.size
     narrow(run.folder, at_once=size["at_once"])
     stage = run.stage()
-    orders = ready(run, stage, slow_ms=20)
+    orders = ready(run, stage, slow_ms=20, decisions=size["queued"])
     opened: list[datetime] = []
     watching = threading.Thread(target=watch, args=(opened,), daemon=True)
     stage.faults({"away_s": size["away"], "slow_ms": 20})
