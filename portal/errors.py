@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from django.db import InterfaceError, OperationalError
+import psycopg2
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -46,7 +47,7 @@ def missing(request: HttpRequest, exception: Exception | None = None) -> HttpRes
 @open_to_all
 def broken(request: HttpRequest) -> HttpResponse:
     """500: our fault; nothing was half done, since each change is one transaction. 503 when the database is away."""
-    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+    if _is_away(sys.exc_info()[1]):
         return _away(request)
     return _error(
         request,
@@ -54,6 +55,21 @@ def broken(request: HttpRequest) -> HttpResponse:
         "Something broke on our side",
         "Nothing was half done. Try once more; if it stays, tell the operator.",
     )
+
+
+def _is_away(error: BaseException | None) -> bool:
+    """Whether a lost or unanswered database is behind an error, also where what was to be undone after it failed too.
+
+    The driver says of a connection that broke in the middle of an answer no more than `DatabaseError`, by that very
+    class.
+    """
+    while error is not None:
+        if isinstance(error, OperationalError | InterfaceError | psycopg2.OperationalError | psycopg2.InterfaceError):
+            return True
+        if type(error) in (DatabaseError, psycopg2.DatabaseError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _away(request: HttpRequest) -> HttpResponse:

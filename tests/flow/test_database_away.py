@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError, connection
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,9 +19,11 @@ def away(db, client):
     """A client whose requests find every statement failing as one does on a lost connection."""
     client.raise_request_exception = False
 
-    def ask(path: str, error: type[Exception] = OperationalError, **headers: str) -> Any:
+    def ask(
+        path: str, error: type[Exception] = OperationalError, cause: Exception | None = None, **headers: str
+    ) -> Any:
         def fail(*_: Any) -> None:
-            raise error("server closed the connection unexpectedly")
+            raise error("server closed the connection unexpectedly") from cause
 
         with connection.execute_wrapper(fail):
             return client.get(path, headers=headers)
@@ -29,7 +31,7 @@ def away(db, client):
     return ask
 
 
-@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError, DatabaseError])
 def test_a_program_hears_503_as_a_problem_and_when_to_ask_again(away, error):
     answer = away("/api/v1/cases", error, Authorization="Bearer rv_any")
 
@@ -49,10 +51,17 @@ def test_a_person_sees_a_page_that_says_so(away, client):
     assert "The database does not answer." in answer.content.decode()
 
 
-def test_other_errors_stay_our_fault(away):
-    answer = away("/api/v1/cases", ValueError, Authorization="Bearer rv_any")
+def test_what_fails_because_it_is_away_says_so_too(away):
+    answer = away("/api/v1/cases", RuntimeError, OperationalError("gone"), Authorization="Bearer rv_any")
 
-    assert answer.status_code == 500
+    assert answer.status_code == 503
+
+
+def test_other_errors_stay_our_fault(away):
+    for error in (ValueError, ProgrammingError):
+        answer = away("/api/v1/cases", error, Authorization="Bearer rv_any")
+
+        assert answer.status_code == 500
 
 
 def test_the_web_alone_waits_no_longer_than_ten_seconds_for_a_lock():
