@@ -58,9 +58,8 @@ def by_hand(run: Run, orders: Orders) -> set[str]:
 
 def carried_out(run: Run) -> bool:
     """Ring for everybody who waits, as nobody else does, until all is done; whether it was."""
-    from moderation.enforcement.dispatcher import Bell
     from moderation.enforcement.models import Enforcement
-    from moderation.management.commands.dispatcher import publish
+    from portal.celery import app
 
     end = time.monotonic() + run.size["within"]
     while time.monotonic() < end:
@@ -68,7 +67,7 @@ def carried_out(run: Run) -> bool:
         if not waiting:
             return True
         for pk in waiting:
-            publish(Bell("moderation.enforcement.tasks.drain", "enforcement", {"account_id": str(pk)}))
+            app.send_task("moderation.enforcement.tasks.drain", kwargs={"account_id": str(pk)}, queue="enforcement")
         until(lambda: not Enforcement.objects.open().exists(), within=5 + len(waiting) / 50, every=0.3)
     return False
 
