@@ -31,7 +31,7 @@ TICK = 1.0  # seconds
 PATIENCE = 3.0  # a head that is due and unclaimed for so long is drained here
 REST = 2.0  # after the broker failed, for so long nothing is published: each try can take most of a second
 CROWD = 4  # bells that nobody has answered yet: what comes now is drained here at once
-LONGEST_PATIENCE = 9.0  # one that took others along is left to workers for longer, whose pool can be killed
+LONGEST_PATIENCE = 9.0  # one that was lost again and again is left to workers for longer, whose pool can be killed
 HAND_LIMIT = 45.0  # seconds: as long as a worker's task may take
 SILENCE = 30.0  # seconds without a sign of life after which the process is ended
 LOOK_AT = 2000  # heads per look
@@ -183,10 +183,10 @@ class Dispatcher:
         self.rung = {account: at for account, at in self.rung.items() if now - at <= TICK}
         self.seen = {pk: self.seen.get(pk, now) for pk, _, _ in due}
         for pk, account, lost in due:
-            if now - self.seen[pk] >= min(LONGEST_PATIENCE, PATIENCE * (1 + lost)):
+            if now - self.seen[pk] >= min(LONGEST_PATIENCE, PATIENCE * max(1, lost)):
                 self._drain_here(account)
             elif self.seen[pk] == now and account not in self.rung:
-                self._ring(account, feared=lost > 0)
+                self._ring(account, feared=lost > 1)
 
     def _ring(self, account_id: UUID, *, feared: bool = False) -> None:
         self.rung[account_id] = time.monotonic()
