@@ -3,7 +3,7 @@
 from moderation.bulk.models import Bulk, BulkItem
 from moderation.cases.models import Case, Draft, Evidence, Note, Queue, RoutingRule, Skip, Workflow
 from moderation.decisions.models import Acknowledgement, Approval, CapOpening, Decision, Policy, ReasonCode
-from moderation.enforcement.models import AccountSequence, Attempt, Backend, Enforcement, Finding
+from moderation.enforcement.models import AccountSequence, Attempt, Backend, Enforcement, Finding, Notice
 from moderation.insight.models import Export, ExportLink, HourlyRollup, LogCheck
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "HourlyRollup",
     "LogCheck",
     "Note",
+    "Notice",
     "Policy",
     "Queue",
     "ReasonCode",

@@ -7,7 +7,7 @@ from django.urls import URLPattern, URLResolver, path
 from moderation.bulk import api as bulk_api
 from moderation.cases import api as cases_api
 from moderation.decisions import api as decisions_api
-from moderation.desk import case_views, limit_views, reveal_views, views
+from moderation.desk import case_views, limit_views, notice_views, reveal_views, views
 from moderation.enforcement import api as enforcement_api
 from moderation.insight import api as insight_api
 from moderation.insight import (
@@ -38,6 +38,7 @@ desk = [
     path("cases/<int:pk>/hand-off/", case_views.case_hand_off, name="case-hand-off"),
     path("cases/<int:pk>/danger/", case_views.case_danger, name="case-danger"),
     path("cases/<int:pk>/draft/", case_views.case_draft, name="case-draft"),
+    path("cases/<int:pk>/notice/", notice_views.case_notice, name="case-notice"),
     path("cases/<int:pk>/annotate/", case_views.case_annotate, name="case-annotate"),
     path("cases/<int:pk>/reassign/", case_views.case_reassign, name="case-reassign"),
     path("cases/<int:pk>/decide/", case_views.case_decide, name="case-decide"),

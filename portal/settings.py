@@ -345,6 +345,9 @@ ENFORCEMENT_HOSTS = env.list("ENFORCEMENT_HOSTS", default=[urlsplit(PLATFORM_URL
 BACKENDS_DIR = env.str("BACKENDS_DIR", default="")  # descriptions beside the shipped ones; docs/backends.md
 FEEDS_DIR = env.str("FEEDS_DIR", default="")  # systems asked for reports, beside the shipped ones; docs/intake.md
 ENFORCEMENT_HANDS = env.int("ENFORCEMENT_HANDS", default=12)  # threads of a dispatcher that drain when workers do not
+NOTICES_DIR = env.str("NOTICES_DIR", default="")  # what account holders are told, instead of ours; docs/notices.md
+APPEAL_URL = env.str("APPEAL_URL", default="")  # where to appeal, with {decision} in it; unset: by answering
+APPEAL_DAYS = 184  # from the day they were told
 ENFORCEMENT_LEASE_SECONDS = env.int("ENFORCEMENT_LEASE_SECONDS", default=60)
 
 # --- Language, time, logs -------------------------------------------------------------------------------------------

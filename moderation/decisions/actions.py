@@ -62,7 +62,7 @@ def decide(
     case: Case, *, by: User, now: datetime, outcome: str, reason_code: str, version: int, request_key: str,
     policy: str = "", note: str = "", answers: dict[str, str] | None = None, evidence: Iterable[str] = (),
     until: datetime | None = None, scope: str = "", undo_seconds: int | None = None, limits: bool = True,
-    second_person: str = "",
+    second_person: str = "", notify: bool = True,
 ) -> Decision:  # fmt: skip
     """Conclude a case one holds: proposed where somebody must agree, else held for the undo window, then released.
 
@@ -70,7 +70,7 @@ def decide(
     The same `request_key` with the same content answers the first decision again; other content is refused (422).
     Raises `Refused`: 400 where what was said does not fit, 409 where the case is not theirs or not as they saw it.
     """
-    word = Word(outcome, reason_code, policy, note, answers or {}, tuple(evidence), until, scope)
+    word = Word(outcome, reason_code, policy, note, answers or {}, tuple(evidence), until, scope, notify)
     undo_for = by.undo_seconds if undo_seconds is None else undo_seconds
     stamp = word.fingerprint(case=case.pk, version=version)
     try:

@@ -58,7 +58,7 @@ def publish_policy(code: str, *, by: User, now: datetime, **changes: Any) -> Pol
     old = Policy.objects.select_for_update().filter(code=code, in_force=True).first()
     if old is None:
         raise Refused(f"There is no policy {code} in force.", status=404)
-    kept = {name: getattr(old, name) for name in ("title", "text", "public", "strikes", "dsa")}
+    kept = {name: getattr(old, name) for name in ("title", "text", "public", "strikes", "dsa", "delay_minutes_max")}
     Policy.objects.filter(pk=old.pk).update(in_force=False)
     policy = Policy.objects.create(code=code, version=old.version + 1, since=now, **kept | changes)
     audit.record(

@@ -17,6 +17,7 @@ class Effect:
     scope: bool = False
     strikes: bool = False  # whether the policy's strikes are given
     severe: bool = False  # needs a note, and counts against the cap of an hour
+    urgent: bool = False  # never delayed
     says: str = ""  # on the button; {until} and {scope} are filled in where taken
 
 
@@ -33,7 +34,7 @@ OUTCOMES: Mapping[str, Effect] = MappingProxyType(
         "ban": Effect("ban", "unban", strikes=True, severe=True, says="Ban"),
         "demonetize": Effect("demonetize", "remonetize", until="may", strikes=True, says="Demonetize"),
         "hold_payout": Effect("hold_payout", "release_payout", until="must", says="Hold pay-out"),
-        "secure": Effect("secure", "release", says="Secure the account"),
+        "secure": Effect("secure", "release", urgent=True, says="Secure the account"),
         "verify_age": Effect("require_age_check", "lift_age_check", says="Ask for age"),
     }
 )

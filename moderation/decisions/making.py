@@ -81,7 +81,9 @@ def settle(case: Case, word: Word, *, now: datetime) -> Settled:
     rung = None
     if word.outcome in ON_LADDER and not word.note.strip() and workflow and policy:
         rung = rung_for(case, policy=policy, workflow=workflow, now=now)
-    if sentence := refusals.note_missing(word, reason=reason, shown=case.shown, rung=rung, now=now):
+    if sentence := refusals.silence_unexplained(word) or refusals.note_missing(
+        word, reason=reason, shown=case.shown, rung=rung, now=now
+    ):
         raise Refused(sentence, status=400)
     needs, why = _second_person(case, word, workflow, now=now)
     return Settled(workflow, reason, policy, needs, why, case.claimed_at)
@@ -137,7 +139,7 @@ def write(
         case=case, account=case.account, queue=case.queue, risk_type=settled.risk_type, outcome=word.outcome,
         status=Decision.Status.PROPOSED if proposed else Decision.Status.HELD, reason_code=settled.reason,
         policy=settled.policy, note=note, answers=word.answers, scope=word.scope, until=word.until,
-        label=settled.reason.label,
+        notify=word.notify, label=settled.reason.label,
         shown=case.shown, evidence=frozen, made_by=by, made_at=now,
         claimed_at=settled.claimed_at, request_key=request_key,
         fingerprint=word.fingerprint(case=case.pk, version=version), needs_approval=proposed,
@@ -150,6 +152,8 @@ def write(
         "evidence": bytes(frozen.digest).hex(), "release_at": _iso(decision.release_at),
         "approval": settled.approval_why,
     }  # fmt: skip
+    if not word.notify:
+        facts["notify"] = "no"
     event = Event.DECISION_PROPOSED if proposed else Event.DECISION_HELD
     audit.record(event, by=by, of=decision, also=[*names(decision), frozen], now=now, **facts)
     return decision
@@ -162,6 +166,7 @@ def as_draft(decision: Decision) -> dict[str, object]:
         "reason_code": decision.reason_code.code,
         "policy": decision.policy.code if decision.policy else "",
         "scope": decision.scope,
+        "notify": decision.notify,
         "until": _iso(decision.until),
         "answers": decision.answers,
     }

@@ -43,12 +43,13 @@ class Policy(models.Model):
     public = models.CharField(max_length=200)  # the wording for the account holder
     strikes = models.PositiveSmallIntegerField(default=0)
     dsa = models.CharField(max_length=100, blank=True)  # category/keyword of the public statement
+    delay_minutes_max = models.PositiveSmallIntegerField(default=0)  # hides what triggered an action; 0: none
     in_force = models.BooleanField(default=True)
     since = models.DateTimeField(db_default=Now())
 
     DATA = {
         "public: moderation legal": "code version title public dsa since",
-        "internal: moderation": "id text strikes in_force",
+        "internal: moderation": "id text strikes delay_minutes_max in_force",
     }
 
     class Meta:
@@ -56,6 +57,7 @@ class Policy(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["code", "version"], name="one_policy_version"),
             models.UniqueConstraint(fields=["code"], condition=Q(in_force=True), name="one_policy_in_force"),
+            models.CheckConstraint(condition=Q(delay_minutes_max__lte=1440), name="policy_delays_a_day_at_most"),
         ]
 
     def __str__(self) -> str:
@@ -141,6 +143,7 @@ class DecisionQuerySet(models.QuerySet["Decision"]):
     "request_key",
     "fingerprint",
     "evidence",
+    "notify",
 )
 class Decision(models.Model):
     """What somebody concluded about a case. Only its status and the second person's word are ever added."""
@@ -174,6 +177,8 @@ class Decision(models.Model):
     answers = models.JSONField(default=dict)
     scope = models.CharField(max_length=16, blank=True)
     until = models.DateTimeField(null=True)
+    notify = models.BooleanField(default=True, db_default=True)  # whether the account holder may be told
+    untold = models.CharField(max_length=8, blank=True, db_default="")  # why nobody is told, once released
     interim = models.CharField(max_length=32, blank=True)
     label = models.CharField(max_length=8)  # positive, negative, none
     shown = models.PositiveSmallIntegerField(default=0)  # the score the decider saw
@@ -200,7 +205,7 @@ class Decision(models.Model):
         ),
         "confidential: moderation enforcement audit legal": (
             "case account outcome reason_code policy scope until interim evidence made_by approved_by approved_at "
-            "reverses"
+            "reverses notify untold"
         ),
         "confidential: moderation": "note answers label shown needs_approval approval_why request_key fingerprint",
     }

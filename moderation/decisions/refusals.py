@@ -96,6 +96,13 @@ def too_long(word: Word, *, workflow: Workflow | None, now: datetime) -> str | N
     return None
 
 
+def silence_unexplained(word: Word) -> str | None:
+    """Why it must be written down why the account holder is not told, where it is not."""
+    if word.notify or word.note.strip():
+        return None
+    return "That the account holder is not told needs a note: name the order or the law that allows it."
+
+
 def note_missing(word: Word, *, reason: ReasonCode, shown: int, rung: Rung | None, now: datetime) -> str | None:
     """Why a note is needed here, where one is and none was written."""
     if word.note.strip():

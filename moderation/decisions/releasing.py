@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+import secrets
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -16,11 +17,13 @@ from portal.people.models import User
 from portal.refusal import Refused
 from risk.intake import actions as intake
 
+from . import telling
 from .effects import OUTCOMES
 from .models import Decision
 from .refusals import STANDS
 
 log = logging.getLogger(__name__)
+PROMPT_LANES = ("minors", "safety")  # where somebody may be in danger, no effect is delayed
 PARTS = ("account", "case", "policy", "reason_code", "reverses")
 
 
@@ -43,9 +46,14 @@ def names(decision: Decision) -> list[str]:
 @transaction.atomic(savepoint=False)
 def release(decision: Decision, *, by: User, now: datetime) -> list[Enforcement]:
     """Put a held decision in force: its effect is ordered, its standing written down. Returns what was ordered."""
-    move(decision, Decision.Status.RELEASED, released_at=now)
-    audit.record(Event.DECISION_RELEASED, by=by, of=decision, also=names(decision), now=now, outcome=decision.outcome)
-    ordered = _lift(decision, by=by, now=now) if decision.reverses else _apply(decision, by=by, now=now)
+    untold = "" if decision.reverses else telling.why_untold(decision)
+    move(decision, Decision.Status.RELEASED, released_at=now, untold="" if untold == telling.BY_NATURE else untold)
+    facts = {"outcome": decision.outcome} | ({"untold": decision.untold} if decision.untold else {})
+    audit.record(Event.DECISION_RELEASED, by=by, of=decision, also=names(decision), now=now, **facts)
+    if decision.reverses:
+        ordered = _lift(decision, by=by, now=now)
+    else:
+        ordered = _apply(decision, by=by, now=now, tell=not untold)
     decision.__dict__["ordered"] = ordered  # whoever answers with it need not ask again
     return ordered
 
@@ -69,7 +77,7 @@ def release_due(*, now: datetime, limit: int = 200) -> int:
     return released
 
 
-def _apply(decision: Decision, *, by: User, now: datetime) -> list[Enforcement]:
+def _apply(decision: Decision, *, by: User, now: datetime, tell: bool) -> list[Enforcement]:
     effect = OUTCOMES[decision.outcome]
     if not effect.sends:
         return []
@@ -77,7 +85,10 @@ def _apply(decision: Decision, *, by: User, now: datetime) -> list[Enforcement]:
     ordered = enforcement.order(
         decision_id=decision.pk, account=decision.account, kind=effect.sends, by=by, now=now, until=decision.until,
         scope=decision.scope, policy=policy, reason_code=decision.reason_code.code, also=names(decision),
+        delay=_delay(decision, now=now),
     )  # fmt: skip
+    if tell:
+        telling.tell_of(decision, ordered, by=by, now=now)
     intake.record_standing(
         decision.account, decision_id=decision.pk, risk_type=decision.risk_type, policy=policy,
         outcome=decision.outcome, at=now, until=decision.until, by=by,
@@ -86,14 +97,25 @@ def _apply(decision: Decision, *, by: User, now: datetime) -> list[Enforcement]:
     return [ordered]
 
 
+def _delay(decision: Decision, *, now: datetime) -> timedelta:
+    """How long the effect waits, so that its time does not tell what triggered it; drawn where nobody can guess it."""
+    policy = decision.policy
+    if policy is None or OUTCOMES[decision.outcome].urgent or decision.case.lane in PROMPT_LANES:
+        return timedelta()
+    most = timedelta(minutes=policy.delay_minutes_max)
+    if decision.until is not None:
+        most = min(most, (decision.until - now) / 10)
+    return timedelta(seconds=secrets.randbelow(max(0, int(most.total_seconds())) + 1))
+
+
 def _lift(decision: Decision, *, by: User, now: datetime) -> list[Enforcement]:
     """Undo what a decision did: its measure, unless that ended by itself, and its strikes."""
     assert decision.reverses_id is not None
     first = Decision.objects.select_related(*PARTS).get(pk=decision.reverses_id)
     effect = OUTCOMES[first.outcome]
     ordered = []
+    parent = Enforcement.objects.filter(decision=first, kind=effect.sends).first() if effect.sends else None
     if effect.reversal and (first.until is None or first.until > now):
-        parent = Enforcement.objects.filter(decision=first, kind=effect.sends).first()
         ordered.append(
             enforcement.order(
                 decision_id=decision.pk, account=first.account, kind=effect.reversal, by=by, now=now, scope=first.scope,
@@ -101,6 +123,9 @@ def _lift(decision: Decision, *, by: User, now: datetime) -> list[Enforcement]:
                 also=names(decision),
             )
         )  # fmt: skip
+    elif parent is not None:
+        enforcement.call_back(parent, by=by, now=now)
+    telling.correct(decision, first, ordered[0] if ordered else None, by=by, now=now)
     if effect.sends:
         intake.lift_standing(first.pk, by=by, now=now)
     move(first, Decision.Status.REVERSED, ended_at=now)

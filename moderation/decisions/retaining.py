@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from moderation.cases.models import Case, Draft, Note, Skip
+from moderation.enforcement.models import Notice
 from portal.privacy import retention
 from portal.privacy.models import Hold, VaultValue
 
@@ -22,7 +23,7 @@ from .models import Approval, Decision
 MINORS = "minors"
 TEXTS: tuple[tuple[type[Any], str, str], ...] = (
     (Note, "text", "case"), (Skip, "reason", "case"), (Draft, "note", "case"), (Decision, "note", "case"),
-    (Approval, "reason", "decision__case"),
+    (Approval, "reason", "decision__case"), (Notice, "text", "decision__case"),
 )  # fmt: skip
 POINTED = "decision.pointed"  # what somebody pointed at in words stands in the evidence alone
 

@@ -24,6 +24,9 @@ class DecisionIn(serializers.Serializer[None]):
     until = serializers.DateTimeField(required=False, allow_null=True)
     scope = serializers.CharField(max_length=16, required=False, allow_blank=True, allow_null=True)
     undo_seconds = serializers.IntegerField(min_value=0, max_value=60, required=False, allow_null=True)
+    notify = serializers.BooleanField(
+        required=False, default=True, help_text="False: the account holder is not told; needs a note."
+    )
 
 
 class ApprovalIn(serializers.Serializer[None]):

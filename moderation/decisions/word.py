@@ -25,6 +25,7 @@ class Word:
     evidence: tuple[str, ...] = ()
     until: datetime | None = None
     scope: str = ""
+    notify: bool = True  # whether the account holder may be told
 
     def fingerprint(self, *, case: int, version: int) -> bytes:
         """A keyed hash over all of it: the same key with another fingerprint is a mistake, not a repetition."""
@@ -32,6 +33,7 @@ class Word:
             case, version, self.outcome, self.reason_code, self.policy, self.note, sorted(self.answers.items()),
             list(self.evidence), self.until.timestamp() if self.until else None, self.scope,
         ]  # fmt: skip
+        parts += [] if self.notify else ["not told"]
         return stamp("word", json.dumps(parts, ensure_ascii=True).encode())
 
     def malformed(self, *, now: datetime) -> str | None:

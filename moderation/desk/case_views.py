@@ -305,6 +305,7 @@ def case_decide(request: SignedIn, pk: int) -> HttpResponse:
         evidence=said.evidence,
         until=said.until,
         scope=said.scope,
+        notify=said.notify,
     )
     if decision.status == Decision.Status.PROPOSED:
         return _onwards(request, f"Case {number(pk)} is proposed. {decision.approval_why}")

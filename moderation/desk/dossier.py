@@ -281,6 +281,8 @@ def effects(account: Account, *, now: datetime, case: Case | None = None, most: 
     found = []
     for row in rows.order_by("-seq").prefetch_related("tries")[:most]:
         word, tone = STATE_WORDS.get(row.status, (plain(row.status), ""))
+        if row.kind in ("notify", "warn") and row.status == Enforcement.Status.APPLIED:
+            word = "delivered"
         found.append(
             {
                 "id": row.pk,
@@ -291,6 +293,7 @@ def effects(account: Account, *, now: datetime, case: Case | None = None, most: 
                 "seq": row.seq,
                 "scope": plain(row.scope),
                 "until": row.until,
+                "waits_until": row.due_at if row.delayed and row.due_at > now else None,
                 "ordered": since(row.ordered_at, now),
                 "settled_at": row.settled_at,
                 "open": row.status in Enforcement.OPEN,

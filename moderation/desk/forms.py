@@ -29,6 +29,7 @@ class Said:
     evidence: tuple[str, ...] = ()
     until: datetime | None = None
     scope: str = ""
+    notify: bool = True
     version: int = 0
     request_key: str = ""
 
@@ -50,6 +51,7 @@ def read(data: Mapping[str, Any], *, now: datetime, evidence: list[str], takes_u
         evidence=tuple(evidence[:50]),
         until=until_in(data, now=now) if takes_until else None,
         scope=str(data.get("scope", "")) if takes_scope else "",
+        notify=not data.get("silent"),
         version=int(version),
         request_key=key,
     )
@@ -93,7 +95,7 @@ def draft_in(data: Mapping[str, Any]) -> dict[str, Any]:
     """What is worth keeping of a panel not yet sent."""
     kept: dict[str, Any] = {
         name: str(data[name])[:200]
-        for name in ("outcome", "reason_code", "policy", "until_days", "until_date", "scope")
+        for name in ("outcome", "reason_code", "policy", "until_days", "until_date", "scope", "silent")
         if data.get(name)
     }
     if answers := answers_in(data):

@@ -18,6 +18,7 @@ from portal.privacy.actions import open_value
 from portal.wording import day, plain
 
 from .forms import UNTIL_DAYS
+from .notice import preview
 
 OUTCOME_KEYS = {
     "no_action": "o",
@@ -44,6 +45,7 @@ def panel(case: Case, *, by: User, now: datetime, workflow: str = "") -> dict[st
     allowed = [outcome["code"] for outcome in said["outcomes"] if not outcome["why_not"]]
     unable = [outcome["says"] for outcome in said["outcomes"] if outcome["why_not"]]
     local = timezone.localtime(now)
+    silent = body.get("silent") == "yes" or body.get("notify") is False
     return {
         "risk_type": said["risk_type"],
         "risk_types": said["risk_types"] if len(said["risk_types"]) > 1 else [],
@@ -75,6 +77,8 @@ def panel(case: Case, *, by: User, now: datetime, workflow: str = "") -> dict[st
         "request_key": uuid4().hex,
         "undo_seconds": by.undo_seconds,
         "sure": said["sure"],
+        "silent": silent,
+        "holder": preview(case, {**body, "silent": silent}, now=now),
     }
 
 

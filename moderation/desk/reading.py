@@ -16,6 +16,8 @@ from portal.people.models import User
 from portal.privacy.actions import open_values
 from portal.wording import day, number, plain, since
 
+from . import notice
+
 STATES = {
     "proposed": ("waits for a second person", "warn"),
     "held": ("not released yet", "warn"),
@@ -25,6 +27,7 @@ STATES = {
     "reversed": ("reversed", ""),
 }
 MOST = 50
+PARTS = ("made_by", "approved_by", "policy", "reason_code", "reverses", "case__queue", "case__account", "account")
 
 
 def unread_policies(user: User) -> list[Policy]:
@@ -36,7 +39,7 @@ def words_of(case: Case, *, by: User, now: datetime) -> list[dict[str, Any]]:
     """The decisions on a case, newest first, each with what this person may do about it."""
     rows = list(
         Decision.objects.filter(case=case)
-        .select_related("made_by", "approved_by", "policy", "reason_code", "reverses", "case__queue", "account")
+        .select_related(*PARTS)
         .prefetch_related("approvals__by")
         .order_by("-made_at")[:10]
     )
@@ -45,7 +48,8 @@ def words_of(case: Case, *, by: User, now: datetime) -> list[dict[str, Any]]:
         if rows
         else {}
     )
-    return [_row(row, texts, by=by, now=now) for row in rows]
+    told = notice.of_decisions(rows, now=now) if rows else {}
+    return [_row(row, texts, by=by, now=now) | {"told": told.get(row.pk)} for row in rows]
 
 
 def proposals(user: User, *, now: datetime) -> list[dict[str, Any]]:
@@ -53,12 +57,13 @@ def proposals(user: User, *, now: datetime) -> list[dict[str, Any]]:
     rows = list(
         Decision.objects.proposed()
         .visible_to(user)
-        .select_related("made_by", "approved_by", "policy", "reason_code", "reverses", "case__queue", "account")
+        .select_related(*PARTS)
         .prefetch_related("approvals__by")
         .order_by("made_at", "id")[:MOST]
     )
     texts = open_values([row.note for row in rows]) if rows else {}
-    return [_row(row, texts, by=user, now=now) for row in rows]
+    told = notice.of_decisions(rows, now=now) if rows else {}
+    return [_row(row, texts, by=user, now=now) | {"told": told.get(row.pk)} for row in rows]
 
 
 def _row(row: Decision, texts: dict[Any, str], *, by: User, now: datetime) -> dict[str, Any]:

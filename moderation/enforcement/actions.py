@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Q, Value
+from django.db.models import Value
 from django.db.models.functions import Least, Now
 
 from portal import metrics
@@ -21,29 +20,17 @@ from portal.audit.events import Event
 from portal.people.models import User
 from portal.privacy.actions import keep
 from portal.refusal import Refused
-from risk.intake.models import Account
 
-from . import breaker, connector, counting, refusals, schedule, verdict
+from . import breaker, connector, counting, notices, refusals, schedule, verdict
 from .call import Answer, Call, Meaning
-from .kinds import LIFTED_BY, OPPOSITE, family
+from .kinds import LIFTED_BY, family
 from .models import Attempt, Backend, Enforcement, Finding
+from .ordering import facts_of
+from .ordering import order as order
+from .ordering import send_notice as send_notice
 
-ENFORCEMENTS = UUID("0b0d1f0e-7c8c-5d0e-9b54-6f1f0a3c2d11")  # namespace of the keys: never change it
 DRAIN_FOR = 25.0  # seconds after which a drain begins no further call; the task limit is 45, a call's 15
 _log = logging.getLogger(__name__)
-
-# One statement: the next number under the account's row lock, the backend's row if it is the first, and the bell that
-# rings at commit. The clock is the database's. A quarter of an hour later the account is compared with its platform.
-_NEXT = """
-WITH first AS (
-    INSERT INTO moderation_backend (name, paused_why, window_calls, window_failures) VALUES (%s, '', 0, 0)
-    ON CONFLICT (name) DO NOTHING RETURNING name
-)
-INSERT INTO moderation_accountsequence AS it (account_id, last, backend_id, look_at)
-VALUES (%s, 1, %s, statement_timestamp() + interval '15 minutes')
-ON CONFLICT (account_id) DO UPDATE SET last = it.last + 1, backend_id = excluded.backend_id, look_at = excluded.look_at
-RETURNING last, statement_timestamp(), (SELECT count(*) FROM first), pg_notify('reeve_enforcement', account_id::text)
-"""
 
 
 @transaction.atomic
@@ -53,63 +40,6 @@ def ship(by: User, now: datetime) -> None:
     for name in connector.descriptions():
         if name not in known:
             record(Event.BACKEND_ADDED, by=by, of=Backend.objects.create(name=name), now=now)
-
-
-def order(
-    *,
-    decision_id: UUID,
-    account: Account,
-    kind: str,
-    by: Subject | str,
-    now: datetime,
-    until: datetime | None = None,
-    scope: str = "",
-    policy: str = "",
-    reason_code: str = "",
-    parent: Enforcement | None = None,
-    heals: bool = False,
-    also: Iterable[Subject | str] = (),
-) -> Enforcement:
-    """Order an action, once per decision, kind and account, inside the transaction that releases the decision.
-
-    A never-sent opposite one is superseded. With `heals` it is the parent's effect again, once per parent. Raises
-    `Refused` when no backend serves the account's platform.
-    """
-    again = f":{parent.pk}" if heals and parent else ""
-    key = uuid5(ENFORCEMENTS, f"{decision_id}:{kind}:{account.pk}{again}")
-    overtaken = Q(account=account, kind=OPPOSITE.get(kind), scope=scope, status=Enforcement.Status.QUEUED, attempts=0)
-    found = list(Enforcement.objects.filter(Q(pk=key) | overtaken))
-    if existing := next((row for row in found if row.pk == key), None):
-        return existing
-    description = connector.serving(account.platform)
-    if description is None:
-        raise Refused(f"No backend serves the platform {account.platform}, so nothing can be ordered there.")
-    seq, clock = _next_number(description.name, account.pk, by=by, now=now)
-    due = min(now, clock)  # a told time may lie in the past; a clock that runs ahead must not delay
-    row = Enforcement(
-        id=key, account=account, decision_id=decision_id, backend_id=description.name, seq=seq, kind=kind, until=until,
-        scope=scope, policy=policy, reason_code=reason_code, parent=parent, ordered_at=now, due_at=due,
-        next_attempt_at=due, expires_at=until if kind in LIFTED_BY else None,
-    )  # fmt: skip
-    row.save(force_insert=True)
-    also = (account, f"decision:{decision_id}", *also, *([parent] if parent else []))
-    record(Event.ENFORCEMENT_ORDERED, by=by, of=row, also=also, now=now, **_facts(row, of_order=True))
-    for earlier in found:
-        fields = {"settled_at": due, "detail": f"overtaken by {kind}"}
-        if Enforcement.objects.move(earlier, Enforcement.Status.SUPERSEDED, **fields):
-            record(Event.ENFORCEMENT_SUPERSEDED, by=by, of=earlier, also=(row, *also), now=now, **_facts(earlier))
-    return row
-
-
-def _next_number(backend: str, account_id: UUID, *, by: Subject | str, now: datetime) -> tuple[int, datetime]:
-    if not connection.in_atomic_block:
-        raise RuntimeError("order() belongs inside the transaction that releases the decision")
-    with connection.cursor() as cursor:
-        cursor.execute(_NEXT, [backend, account_id, backend])
-        seq, clock, first, _ = cursor.fetchone()
-    if first:
-        record(Event.BACKEND_ADDED, by=by, of=f"backend:{backend}", now=now)
-    return seq, clock
 
 
 def drain(account_id: UUID, *, now: datetime | None = None) -> int:
@@ -146,6 +76,7 @@ class _Sent:
         self.call = Call(
             id=str(row.pk), seq=row.seq, platform=row.platform, account=row.external_id, kind=row.kind,
             until=row.until, scope=row.scope, policy=row.policy, reason_code=row.reason_code,
+            notice=notices.said(row.pk) if row.kind == "notify" else None,
             repeat=row.attempts > 1, forgotten=at - first > schedule.GIVE_UP,
         )  # fmt: skip
 
@@ -173,7 +104,7 @@ def _claim(account_id: UUID, *, now: datetime | None) -> _Sent | None:
         setattr(row, name, value)
     Attempt.objects.create(enforcement=row, number=row.attempts, at=at)
     sent = _Sent(row, at)
-    facts = _facts(row) | {"attempt": row.attempts}
+    facts = facts_of(row) | {"attempt": row.attempts}
     record(Event.ENFORCEMENT_ATTEMPTED, by=sent.by, of=row, also=_also(row), now=now, **facts)
     return sent
 
@@ -197,10 +128,17 @@ def _settle(sent: _Sent, answer: Answer, *, now: datetime | None, at: datetime) 
     since = max(row.first_sent_at or at, row.due_at)
     said = verdict.after_answer(answer, attempt=row.attempts, since=since, now=at, draw=random.random())
     fields = {"detail": answer.detail, "next_attempt_at": said.next_try or at, "effect_id": answer.effect_id}
+    applied = answer.meaning == Meaning.APPLIED
+    told_of = applied and row.kind != "notify" and notices.waits(row)
     if not _conclude(row, said, at=at, **fields):
         _log.warning("The lease of %s was lost before its answer came; it is asked for again.", row.audit_name)
         return
-    _tell(row, said, why=answer.why, by=sent.by, now=now, at=at)
+    facts = {}
+    if applied and row.kind == "notify":
+        facts["delivered_at"] = notices.delivered(row, told=answer.delivered_at, at=at).isoformat()
+    _tell(row, said, why=answer.why, by=sent.by, now=now, at=at, **facts)
+    if told_of and (notice := notices.due(row, by=sent.by, now=now, at=at)):
+        send_notice(notice, by=sent.by, now=now or at, after=row, also=_also(row)[2:])
     if answer.meaning == Meaning.PAUSE:
         _pause(row.backend_id, by=User.objects.service("system"), why=answer.why, now=at)
     counting.count(row.backend_id, answer, probe=sent.probe, now=at)
@@ -248,7 +186,7 @@ def _end(row: Enforcement, *, by: User, now: datetime | None) -> bool:
         return False
     Enforcement.objects.filter(pk=row.pk).update(expires_at=None)
     if later.filter(status=Enforcement.Status.APPLIED).exists():
-        record(Event.ENFORCEMENT_LAPSED, by=by, of=row, also=_also(row), now=now, **_facts(row))
+        record(Event.ENFORCEMENT_LAPSED, by=by, of=row, also=_also(row), now=now, **facts_of(row))
         return False
     at: datetime = now or row.clock  # type: ignore[attr-defined]
     order(
@@ -266,7 +204,7 @@ def retry(enforcement: Enforcement, *, by: User, now: datetime) -> None:
     fields = {"due_at": now, "next_attempt_at": _not_ahead(now), "lost_leases": 0}
     if not Enforcement.objects.move(enforcement, Enforcement.Status.QUEUED, **fields):
         raise _too_late(enforcement)
-    record(Event.ENFORCEMENT_RETRIED, by=by, of=enforcement, also=_also(enforcement), now=now, **_facts(enforcement))
+    record(Event.ENFORCEMENT_RETRIED, by=by, of=enforcement, also=_also(enforcement), now=now, **facts_of(enforcement))
     _ring(enforcement.account_id)
 
 
@@ -278,7 +216,7 @@ def skip(enforcement: Enforcement, *, by: User, now: datetime, reason: str) -> N
     if not Enforcement.objects.move(enforcement, Enforcement.Status.SKIPPED, settled_at=now):
         raise _too_late(enforcement)
     note = keep(enforcement.account_id, "enforcement.skip", reason.strip(), data_class="staff")
-    facts = _facts(enforcement) | {"note": str(note.pk), "commitment": bytes(note.commitment).hex()}
+    facts = facts_of(enforcement) | {"note": str(note.pk), "commitment": bytes(note.commitment).hex()}
     record(Event.ENFORCEMENT_SKIPPED, by=by, of=enforcement, also=_also(enforcement), now=now, **facts)
     _ring(enforcement.account_id)
 
@@ -290,8 +228,22 @@ def cancel(enforcement: Enforcement, *, by: User, now: datetime) -> None:
         raise Refused(reason, state=enforcement.status)
     if not Enforcement.objects.filter(attempts=0).move(enforcement, Enforcement.Status.CANCELLED, settled_at=now):
         raise _too_late(enforcement)
-    record(Event.ENFORCEMENT_CANCELLED, by=by, of=enforcement, also=_also(enforcement), now=now, **_facts(enforcement))
+    record(
+        Event.ENFORCEMENT_CANCELLED, by=by, of=enforcement, also=_also(enforcement), now=now, **facts_of(enforcement)
+    )
     _ring(enforcement.account_id)
+
+
+@transaction.atomic
+def call_back(enforcement: Enforcement, *, by: User, now: datetime) -> bool:
+    """Cancel what was never sent, for the decision behind it is taken back; False when it was on its way already."""
+    mine = Enforcement.objects.filter(attempts=0)
+    if enforcement.attempts or not mine.move(enforcement, Enforcement.Status.CANCELLED, settled_at=now):
+        return False
+    facts = facts_of(enforcement)
+    record(Event.ENFORCEMENT_CANCELLED, by=by, of=enforcement, also=_also(enforcement), now=now, **facts)
+    _ring(enforcement.account_id)
+    return True
 
 
 @transaction.atomic
@@ -325,9 +277,10 @@ def _conclude(row: Enforcement, said: verdict.Verdict, *, at: datetime, **fields
 
 
 def _tell(
-    row: Enforcement, said: verdict.Verdict, *, why: str, by: Subject | str, now: datetime | None, at: datetime
-) -> None:
-    facts = _facts(row) | {"attempt": row.attempts, "detail": why}
+    row: Enforcement, said: verdict.Verdict, *, why: str, by: Subject | str, now: datetime | None, at: datetime,
+    **more: str,
+) -> None:  # fmt: skip
+    facts = facts_of(row) | {"attempt": row.attempts, "detail": why} | more
     if said.next_try:
         facts["next_attempt_at"] = said.next_try.isoformat()
     record(said.event, by=by, of=row, also=_also(row), now=now, **facts)
@@ -343,18 +296,6 @@ def _pause(name: str, *, by: User, why: str, now: datetime) -> bool:
         return False
     record(Event.BACKEND_PAUSED, by=by, of=f"backend:{name}", now=now, why=why[:200])
     return True
-
-
-def _facts(row: Enforcement, *, of_order: bool = False) -> dict[str, str | int]:
-    facts: dict[str, str | int] = {"kind": row.kind, "seq": row.seq, "backend": row.backend_id}
-    if row.scope:
-        facts["scope"] = row.scope
-    if of_order and row.until:
-        facts["until"] = row.until.isoformat()
-    if of_order and row.parent_id:
-        again = row.parent is not None and row.parent.kind == row.kind
-        facts["heals" if again else "ends"] = f"enforcement:{row.parent_id}"
-    return facts
 
 
 def _also(row: Enforcement) -> tuple[str, ...]:

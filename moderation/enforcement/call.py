@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -32,6 +33,7 @@ class Call:
     scope: str = ""
     policy: str = ""
     reason_code: str = ""
+    notice: Mapping[str, Any] | None = None  # template, version, language, text, appeal_url; empty: its text is erased
     repeat: bool = False  # may have been done before, so that `idempotent = "none"` must look first
     forgotten: bool = False  # first sent so long ago that the backend may not know the key any more
 
@@ -49,7 +51,8 @@ class Call:
             "reason_code": self.reason_code or None,
             "id": self.id,
             "seq": self.seq,
-            "notice": None,
+            "notice": self.notice or None,
+            "notice_text": self.notice.get("text") if self.notice else None,
         }
 
 
@@ -61,6 +64,7 @@ class Answer:
     why: str
     body: str = ""
     effect_id: str = ""
+    delivered_at: datetime | None = None  # of a notice, where the backend says so
     wait: int | None = None  # seconds the backend asked for
     status: int = 0  # of HTTP, where reading back was answered with no state
     unreached: bool = False  # counts against the backend: refused, timed out, or a gateway's error

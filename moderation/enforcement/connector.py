@@ -49,6 +49,8 @@ def carry_out(description: Description, call: Call, *, clock: datetime) -> Answe
     request = description.requests.get(call.kind)
     if request is None:
         return Answer(Meaning.NEVER, f"{description.name} knows no {call.kind}")
+    if call.kind == "notify" and call.notice is not None and not call.notice:
+        return Answer(Meaning.NEVER, "the words of this notice were erased")
     doubtful = description.idempotent == "none" or (description.idempotent == "key" and call.forgotten)
     if call.repeat and doubtful and request.reading is None:
         return Answer(Meaning.UNSURE, "may have been done before, and nothing shows whether it was")
@@ -74,11 +76,21 @@ def _meant(description: Description, request: Request, reply: Reply, *, clock: d
         effect = peer.value_at(reply.told, request.effect) if request.effect else ""
         if request.effect and (isinstance(effect, bool) or not isinstance(effect, str | int)):
             return Answer(Meaning.LATER, f"{said}, but names no effect", reply.body)
-        return Answer(Meaning.APPLIED, said, effect_id=peer.storable(str(effect))[:128])
+        delivered_at = _moment(peer.value_at(reply.told, request.delivered)) if request.delivered else None
+        return Answer(Meaning.APPLIED, said, effect_id=peer.storable(str(effect))[:128], delivered_at=delivered_at)
     if meaning == "never" and 300 <= reply.status < 400:
         return Answer(Meaning.LATER, f"{said}: redirects are not followed")
     unreached = reply.status in (502, 503, 504)
     return Answer(Meaning(meaning), said, reply.body, wait=wait, unreached=unreached)
+
+
+def _moment(told: Any) -> datetime | None:
+    """A time as a backend tells it; one without a zone, or no time at all, says nothing."""
+    try:
+        at = datetime.fromisoformat(told) if isinstance(told, str) else None
+    except ValueError:
+        return None
+    return at if at is not None and at.tzinfo is not None else None
 
 
 def _refused_number(description: Description, request: Request, call: Call, reply: Reply, *, clock: datetime) -> Answer:

@@ -54,6 +54,7 @@ class Request:
     body: dict[str, Any]
     effect: str
     reading: Reading | None
+    delivered: str = ""  # where an answer says when a notice was delivered
 
 
 @dataclass(frozen=True)
@@ -147,8 +148,8 @@ class _Check:
         where = f"kinds.{kind}"
         if kind not in KINDS:
             self.refuse(where, f"knows no kind {kind}; there are {', '.join(KINDS)}")
-        self.only(own, {*REQUEST, "reads"}, where)
-        merged = send | {key: value for key, value in own.items() if key != "reads"}
+        self.only(own, {*REQUEST, "reads", *(["delivered"] if kind == "notify" else [])}, where)
+        merged = send | {key: value for key, value in own.items() if key in REQUEST}
         spot = {key: f"{where if key in own else 'send'}.{key}" for key in REQUEST}
         headers = merged.get("headers", {})
         for name, value in headers.items():
@@ -163,6 +164,9 @@ class _Check:
             body=merged.get("body", {}),
             effect=self.text_at(spot["effect"], {spot["effect"]: merged.get("effect", "")}, empty=True),
             reading=self.reading(where, own["reads"]) if "reads" in own else None,
+            delivered=self.text_at(
+                f"{where}.delivered", {f"{where}.delivered": own.get("delivered", "")}, empty="delivered" not in own
+            ),
         )
 
     def reading(self, where: str, reads: Any) -> Reading:

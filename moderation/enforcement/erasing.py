@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 from portal.privacy import erasure
 from portal.privacy.erasure import Subject
 
-from .models import AccountSequence, Attempt, Enforcement, Finding
+from .models import AccountSequence, Attempt, Enforcement, Finding, Notice
 
 
 def register() -> None:
@@ -32,6 +32,9 @@ def count(subject: Subject) -> Mapping[str, int]:
     mine = Enforcement.objects.filter(account=subject.id)
     return {
         "answers of backends": mine.exclude(detail="", effect_id="").count(),
+        "words of notices, unreadable without the account's key": Notice.objects.filter(
+            decision__account=subject.id
+        ).count(),
         "measures that we will not lift by ourselves any more": mine.filter(expires_at__isnull=False).count(),
     }
 

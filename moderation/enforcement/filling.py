@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-NAMES = ("platform", "account", "kind", "until", "scope", "policy", "reason_code", "id", "seq", "notice")
+NAMES = ("platform", "account", "kind", "until", "scope", "policy", "reason_code", "id", "seq", "notice", "notice_text")
 _BRACES = re.compile(r"\{(\w+)\}")
 Values = Mapping[str, Any]
 

@@ -275,6 +275,55 @@ class Enforcement(models.Model):
     def audit_name(self) -> str:
         return f"enforcement:{self.pk}"
 
+    @property
+    def delayed(self) -> bool:
+        """Whether it waits, or waited, by the delay of its policy: never sent, and due later than it was ordered."""
+        return self.status == self.Status.QUEUED and not self.attempts and self.due_at > self.ordered_at
+
+
+@logged("decision", key="decision_id")
+@keeps("decision", "effect", "corrects", "template", "version", "language", "text", "appeal_url")
+class Notice(models.Model):
+    """What the account holder is told of a decision: written with it, ordered once what it tells of is in force."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    decision = models.OneToOneField("moderation.Decision", on_delete=models.PROTECT, related_name="notice")
+    # the action it follows; without one it follows the notice it corrects
+    effect = models.OneToOneField(Enforcement, on_delete=models.PROTECT, null=True, related_name="told_by")
+    corrects = models.OneToOneField("self", on_delete=models.PROTECT, null=True, related_name="corrected_by")
+    order = models.OneToOneField(Enforcement, on_delete=models.PROTECT, null=True, related_name="notice")  # its sending
+    template = models.CharField(max_length=32)
+    version = models.PositiveIntegerField()
+    language = models.CharField(max_length=16)
+    text = models.UUIDField()  # vault value: the words as sent
+    appeal_url = models.CharField(max_length=500, blank=True)
+    written_at = models.DateTimeField()
+    dropped_at = models.DateTimeField(null=True)
+    dropped_why = models.CharField(max_length=100, blank=True)
+    delivered_at = models.DateTimeField(null=True)  # as the backend says, or when it took it
+
+    DATA = {
+        "internal: enforcement statistics": "id template version language written_at dropped_at delivered_at",
+        "confidential: enforcement legal": "decision effect corrects order appeal_url dropped_why",
+        "restricted_pii: enforcement legal": "text",
+    }
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(dropped_at__isnull=True) | Q(order__isnull=True), name="what_was_dropped_is_not_sent"
+            ),
+            models.CheckConstraint(
+                condition=Q(delivered_at__isnull=True) | Q(order__isnull=False), name="what_was_delivered_was_sent"
+            ),
+            models.CheckConstraint(
+                condition=Q(effect__isnull=False) | Q(corrects__isnull=False), name="notice_follows_something"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.template} v{self.version} for {self.decision_id}"
+
 
 class Attempt(models.Model):
     """One try of an action: written before the call, completed after it."""

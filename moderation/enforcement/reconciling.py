@@ -310,4 +310,4 @@ def _report(
 
 def healed(since: datetime) -> EnforcementQuerySet:
     """The heals ordered since a time: actions whose parent is of their own kind."""
-    return Enforcement.objects.filter(ordered_at__gt=since, parent__kind=F("kind"))
+    return Enforcement.objects.filter(ordered_at__gt=since, parent__kind=F("kind")).exclude(kind="notify")

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db.models import Count, Exists, Min, OuterRef, Q
 from django.urls import reverse
+from django.utils import timezone
 
 from moderation.enforcement.connector import descriptions
 from moderation.enforcement.models import AccountSequence, Attempt, Backend, Enforcement
@@ -33,6 +34,7 @@ COLUMNS = (
     "scope",
     "until",
     "ordered_at",
+    "due_at",
     "next_attempt_at",
     "settled_at",
     "attempts",
@@ -145,12 +147,21 @@ def _row(user: User, row: dict[str, Any], tries: list[Attempt], *, now: datetime
         "tone": TONES.get(row["status"], ""),
         "state": plain(row["status"]),
         "words": plain(row["kind"]),
-        "heals": row["parent__kind"] == row["kind"],
+        "heals": row["parent__kind"] == row["kind"] != "notify",
         "account": f"{platform} {external_id}",
         "stands": row["status"] in (Enforcement.Status.STOPPED, Enforcement.Status.UNSURE),
         "account_url": reverse("account", args=[platform, external_id]) if reads else "",
         "case_url": reverse("case", args=[row["decision__case_id"]]) if user.may(Permission.CASE_READ) else "",
-        "again": f"next try in {span(row['next_attempt_at'] - now)}"
-        if row["status"] == "retrying" and row["next_attempt_at"] > now
-        else "",
+        "again": _again(row, now=now),
+        "follows": row["kind"] == "notify",
     }
+
+
+def _again(row: dict[str, Any], *, now: datetime) -> str:
+    """What an action waits for that is not its turn."""
+    if row["next_attempt_at"] <= now:
+        return ""
+    if row["status"] == "retrying":
+        return f"next try in {span(row['next_attempt_at'] - now)}"
+    delayed = row["status"] == "queued" and not row["attempts"] and row["due_at"] > row["ordered_at"]
+    return f"waits until {timezone.localtime(row['due_at']):%H:%M} (delay of the policy)" if delayed else ""

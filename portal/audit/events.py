@@ -103,6 +103,8 @@ class Event(StrEnum):
     LOG_EPOCH_OPENED = "log.epoch_opened"
     LOG_HEADS = "log.heads"
     LOG_VERIFIED = "log.verified"
+    NOTICE_DROPPED = "notice.dropped"
+    NOTICE_WRITTEN = "notice.written"
     PII_REVEALED = "pii.revealed"
     PII_REVEAL_REFUSED = "pii.reveal_refused"
     POLICY_ACKNOWLEDGED = "policy.acknowledged"

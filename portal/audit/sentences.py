@@ -108,7 +108,9 @@ SENTENCES: dict[Event, str] = {
     Event.DRAFT_SAVED: "saved a draft on {case}",
     Event.DRIFT_ENDED: "saw {account} stand[ at {backend}] as it should again",
     Event.DRIFT_FOUND: "found that {account} stands[ at {backend}] otherwise than it should[ ({verdict})][: {said}]",
-    Event.ENFORCEMENT_APPLIED: "saw[ {kind}] applied to {account}[ by {backend}][ at try {attempt}]",
+    Event.ENFORCEMENT_APPLIED: (
+        "saw[ {kind}] applied to {account}[ by {backend}][ at try {attempt}][, delivered {delivered_at}]"
+    ),
     Event.ENFORCEMENT_ATTEMPTED: "sent[ {kind}] for {account}[ to {backend}][, try {attempt}]",
     Event.ENFORCEMENT_CANCELLED: "cancelled[ {kind}] for {account}[: {why}]",
     Event.ENFORCEMENT_LAPSED: "let[ {kind}] for {account} end without lifting it: a later action governs",
@@ -148,6 +150,10 @@ SENTENCES: dict[Event, str] = {
     ),
     Event.LOG_HEADS: "stated the counts[ of {entries} names][ at {size} leaves] for {export}",
     Event.LOG_VERIFIED: "checked {log}[: {verdict}][, {size} leaves][, first bad position {position}][: {why}]",
+    Event.NOTICE_DROPPED: "did not send the notice[ {template}] about {decision} to {account}[: {why}]",
+    Event.NOTICE_WRITTEN: (
+        "wrote what {account} is told of {decision}[: {template}][ version {version}][ in {language}]"
+    ),
     Event.PII_REVEALED: "was shown[ {field}] of {account}[ on {case}][ ({purpose})]",
     Event.PII_REVEAL_REFUSED: "asked for[ {field}] of {account}[ on {case}] and was refused[: {why}]",
     Event.POLICY_ACKNOWLEDGED: "read {policy}[ version {version}]",

@@ -16,7 +16,7 @@ function draw(form) {
   const reason = form.querySelector("[name=reason_code]:checked");
   const send = document.querySelector("[data-send]");
   const note = form.elements.note;
-  note.required = Boolean(reason?.hasAttribute("data-note") || outcome?.hasAttribute("data-note"));
+  note.required = Boolean(form.elements.silent?.checked || reason?.hasAttribute("data-note") || outcome?.hasAttribute("data-note"));
   if (!outcome) return void (send.textContent = "Decide");
   let words = outcome.dataset.says;
   const scope = form.querySelector("[name=scope]:checked");
@@ -61,5 +61,5 @@ function begin() {
     draw(form);
   });
 }
-document.addEventListener("htmx:afterSettle", (event) => event.detail.elt?.id !== "claim-bar" && begin());
+document.addEventListener("htmx:afterSettle", (event) => !["claim-bar", "holder-notice"].includes(event.detail.elt?.id) && begin());
 begin();

@@ -200,3 +200,29 @@ def test_a_lead_agrees_and_reverses(visit: Any, served: Any) -> None:
     page.click("text=Reverse and lift what it did")
     page.get_by_text("what undoes it is on its way").wait_for()
     assert Decision.objects.get(pk=world.decisions["released"].pk).status == "reversed"
+
+
+def test_what_the_account_holder_will_read_follows_the_choice(visit: Any) -> None:
+    case = Case.objects.filter(risk_type="spam", status="waiting").select_related("queue", "account").first()
+    assert case is not None
+    cases.claim(case, by=User.objects.get(username="ada"), now=timezone.now(), limits=False)
+    page = visit("ada")
+    page.goto(f"/cases/{case.pk}/")
+    settled(page)
+    page.locator("[name=reason_code][value=bulk_messages]").check(force=True)
+    page.locator("[name=outcome][value=warn]").check(force=True)
+
+    page.locator("#holder-notice .words").first.wait_for()
+    assert page.inner_text("#holder-notice .words").startswith("We looked at your account and found that")
+    before = page.url
+
+    page.check("[name=silent]")
+    page.get_by_text("said so, with a note").wait_for()
+    assert page.get_attribute("#note", "required") is not None
+    page.uncheck("[name=silent]")
+    page.locator("#holder-notice .words").first.wait_for()
+
+    page.locator("[name=outcome][value=no_action]").check(force=True)
+    page.locator("#holder-notice .words").wait_for(state="hidden")
+    assert page.url == before
+    assert Decision.objects.filter(made_by__username="ada", status="held").count() == 0

@@ -209,7 +209,7 @@ def test_policies_come_with_their_reason_codes_and_without_lanes_that_are_not_mi
 def test_deciding_costs_a_bounded_number_of_queries(ada, call, claimed, django_assert_max_num_queries):
     call(ada, "GET", "/policies")
 
-    with django_assert_max_num_queries(35):
+    with django_assert_max_num_queries(39):
         decide(call, ada, claimed, WARN)
 
 
