@@ -86,7 +86,8 @@ def _clear_the_way(
 ) -> None:  # fmt: skip
     """Tell of an order, let what it overtakes be superseded, and what it would have to wait for go now."""
     opposite = [one for one in found if one.kind == OPPOSITE.get(row.kind) and one.scope == row.scope]
-    hastened = _hasten([] if row.due_at > at else [one for one in found if one not in opposite], at=at)
+    patient = row.due_at > at or row.kind == "notify"
+    hastened = _hasten([] if patient else [one for one in found if one not in opposite], at=at)
     facts = facts_of(row, of_order=True)
     record(Event.ENFORCEMENT_ORDERED, by=by, of=row, also=(*also, *hastened), now=now, **facts)
     for earlier in opposite:

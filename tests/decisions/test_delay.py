@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 
 from moderation.decisions import actions, releasing
 from moderation.enforcement import actions as enforcement
+from moderation.enforcement.call import Answer, Meaning
 from moderation.enforcement.models import Enforcement, Notice
 from portal.audit.models import AuditEvent
 from portal.people.models import User
@@ -125,6 +126,18 @@ def test_what_waits_itself_hastens_nothing(ada, delayed):
     assert list(Enforcement.objects.order_by("seq").values_list("due_at", flat=True)) == [
         NOON + 30 * MINUTE, NOON + 31 * MINUTE,
     ]  # fmt: skip
+
+
+def test_a_notice_hastens_nothing(ada, delayed):
+    warned = make_decision(at="released", by=ada, case=make_case(at="claimed", by=ada), now=NOON - 31 * MINUTE)
+    case = make_case(at="claimed", by=ada, account=warned.account)
+    make_decision(at="released", by=ada, case=case, now=NOON, **SUSPEND)
+    sent = enforcement._claim(warned.account_id, now=NOON)
+
+    enforcement._settle(sent, Answer(Meaning.APPLIED, "ok"), now=NOON, at=NOON)
+
+    rows = list(Enforcement.objects.order_by("seq").values_list("kind", "due_at"))
+    assert rows[1:] == [("suspend", NOON + 30 * MINUTE), ("notify", NOON)]
 
 
 def test_a_delay_of_more_than_a_day_is_refused(ada):
