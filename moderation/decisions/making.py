@@ -139,7 +139,7 @@ def write(
         case=case, account=case.account, queue=case.queue, risk_type=settled.risk_type, outcome=word.outcome,
         status=Decision.Status.PROPOSED if proposed else Decision.Status.HELD, reason_code=settled.reason,
         policy=settled.policy, note=note, answers=word.answers, scope=word.scope, until=word.until,
-        notify=word.notify, label=settled.reason.label,
+        notify=word.notify, untold="", label=settled.reason.label,
         shown=case.shown, evidence=frozen, made_by=by, made_at=now,
         claimed_at=settled.claimed_at, request_key=request_key,
         fingerprint=word.fingerprint(case=case.pk, version=version), needs_approval=proposed,
