@@ -227,7 +227,25 @@ def test_every_effect_happened_once_and_every_action_has_its_effect(told: Told) 
 
     assert len(keys) == len(set(keys))
     assert set(keys) == {str(pk) for pk in Enforcement.objects.filter(status="applied").values_list("pk", flat=True)}
-    assert told.sums["actions"] == {"applied": 175, "retrying": 3}
+    measures = Enforcement.objects.exclude(kind="notify")
+    assert told.sums["actions"] == {"applied": measures.count() - 3 + len(said(told)), "retrying": 3}
+    assert measures.filter(status="applied").count() == 175
+
+
+def said(told: Told) -> list[dict[str, Any]]:
+    """The messages that account holders got."""
+    return [row for row in told.ledger if row["kind"] == "notify"]
+
+
+def test_account_holders_are_told_after_the_effect_and_never_before(told: Told) -> None:
+    from moderation.enforcement.models import Notice
+
+    assert len(said(told)) == Notice.objects.filter(delivered_at__isnull=False).count() > 150
+    for notice in Notice.objects.filter(order__isnull=False, effect__isnull=False).select_related("order", "effect"):
+        assert notice.effect.status == "applied"
+        assert notice.order.seq > notice.effect.seq
+        assert notice.order.ordered_at >= notice.effect.settled_at
+    assert "N-UNDONE" in {row["notice"]["template"] for row in told.ledger if row["kind"] == "notify"}
 
 
 def test_no_effect_came_before_its_decision_was_in_force(told: Told) -> None:
