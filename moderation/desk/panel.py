@@ -45,7 +45,6 @@ def panel(case: Case, *, by: User, now: datetime, workflow: str = "") -> dict[st
     allowed = [outcome["code"] for outcome in said["outcomes"] if not outcome["why_not"]]
     unable = [outcome["says"] for outcome in said["outcomes"] if outcome["why_not"]]
     local = timezone.localtime(now)
-    silent = body.get("silent") == "yes" or body.get("notify") is False
     return {
         "risk_type": said["risk_type"],
         "risk_types": said["risk_types"] if len(said["risk_types"]) > 1 else [],
@@ -73,10 +72,18 @@ def panel(case: Case, *, by: User, now: datetime, workflow: str = "") -> dict[st
         "look_at": said["look_at"],
         "note": (open_value(draft.note) or "") if draft and draft.note else "",
         "draft_at": draft.saved_at if draft else None,
-        "made_at": now.isoformat(),
-        "request_key": uuid4().hex,
         "undo_seconds": by.undo_seconds,
         "sure": said["sure"],
+        **_sent(case, body, now=now),
+    }
+
+
+def _sent(case: Case, body: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
+    """What is sent along, and what the account holder will read of the draft, unless it says that nobody is told."""
+    silent = body.get("silent") == "yes" or body.get("notify") is False
+    return {
+        "made_at": now.isoformat(),
+        "request_key": uuid4().hex,
         "silent": silent,
         "holder": preview(case, {**body, "silent": silent}, now=now),
     }
