@@ -9,10 +9,10 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.utils import timezone
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from moderation.insight.gauges import gauges
+from portal import clock
 from portal.audit.standing import standing
 from portal.metrics import REGISTRY
 from portal.people.permissions import open_to_all
@@ -59,7 +59,7 @@ def _database() -> list[str]:
 
 def _log() -> dict[str, Any]:
     try:
-        return standing().told(timezone.now())
+        return standing().told(clock.now())
     except DatabaseError as error:
         return {"state": "unknown", "failing": [f"database: {type(error).__name__}"]}
 

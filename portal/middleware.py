@@ -12,8 +12,8 @@ from uuid import uuid4
 from django.conf import settings
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 
+from portal import clock
 from portal.answer import refuse
 from portal.refusal import Refused
 
@@ -55,7 +55,7 @@ def session_age(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if "session" in request.__dict__ and request.session.get("_auth_user_id"):
-            now = timezone.now().timestamp()
+            now = clock.now().timestamp()
             began = request.session.setdefault("began", now)
             if now - began > settings.SESSION_ABSOLUTE_AGE:
                 logout(request)

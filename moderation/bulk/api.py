@@ -7,13 +7,13 @@ from typing import Any, cast
 from uuid import UUID
 
 from django.shortcuts import get_object_or_404
-from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from moderation.cases.schema import REFUSED, Problem
+from portal import clock
 from portal.cursor import decode, encode
 from portal.people.models import User
 from portal.people.permissions import Permission, api_requires
@@ -49,7 +49,7 @@ def preview(request: Request) -> Response:
     told.is_valid(raise_exception=True)
     said = told.validated_data
     chosen = _chosen(said)
-    seen = actions.look(chosen.ids, by=who(request), now=timezone.now(), risk_type=said["risk_type"], chosen=chosen.how)
+    seen = actions.look(chosen.ids, by=who(request), now=clock.now(), risk_type=said["risk_type"], chosen=chosen.how)
     out = dict(seen.reasons)
     if chosen.unknown:
         out[reading.UNKNOWN] = out.get(reading.UNKNOWN, 0) + chosen.unknown
@@ -101,7 +101,7 @@ def _propose(request: Request) -> Response:
     chosen = _chosen(said)
     words = ("risk_type", "outcome", "reason_code", "note", "policy", "until", "scope", "although", "digest")
     bulk = actions.propose(
-        chosen.ids, by=who(request), now=timezone.now(), typed=said["count"], chosen=chosen.how, unknown=chosen.unknown,
+        chosen.ids, by=who(request), now=clock.now(), typed=said["count"], chosen=chosen.how, unknown=chosen.unknown,
         request_key=stamp("request", key.encode(errors="surrogatepass")).hex(),
         **{name: said[name] for name in words if name in said},
     )  # fmt: skip
@@ -143,7 +143,7 @@ def approval(request: Request, pk: str) -> Response:
     """Another lead's word: it begins, and pauses after the first 50."""
     told = schema.AnswerIn(data=request.data)
     told.is_valid(raise_exception=True)
-    found, by, now = _found(pk), who(request), timezone.now()
+    found, by, now = _found(pk), who(request), clock.now()
     if told.validated_data["verdict"] == "approve":
         return Response(_out(actions.approve(found, by=by, now=now)))
     return Response(_out(actions.decline(found, by=by, now=now, reason=told.validated_data.get("reason", ""))))
@@ -157,7 +157,7 @@ def approval(request: Request, pk: str) -> Response:
 @api_requires(Permission.DECISION_BULK)
 def go_on(request: Request, pk: str) -> Response:
     """After the first 50, or after it was stopped."""
-    return Response(_out(actions.go_on(_found(pk), by=who(request), now=timezone.now())))
+    return Response(_out(actions.go_on(_found(pk), by=who(request), now=clock.now())))
 
 
 @extend_schema(
@@ -171,7 +171,7 @@ def go_on(request: Request, pk: str) -> Response:
 @api_requires(Permission.DECISION_BULK)
 def stop(request: Request, pk: str) -> Response:
     """No further account is decided on once this has answered."""
-    return Response(_out(actions.stop(_found(pk), by=who(request), now=timezone.now())))
+    return Response(_out(actions.stop(_found(pk), by=who(request), now=clock.now())))
 
 
 @extend_schema(
@@ -185,7 +185,7 @@ def undo(request: Request, pk: str) -> Response:
     told = schema.UndoIn(data=request.data)
     told.is_valid(raise_exception=True)
     found, code = _found(pk), told.validated_data["reason_code"]
-    return Response(_out(actions.undo(found, by=who(request), now=timezone.now(), reason_code=code)))
+    return Response(_out(actions.undo(found, by=who(request), now=clock.now(), reason_code=code)))
 
 
 def _found(pk: str) -> Bulk:

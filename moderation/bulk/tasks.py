@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from celery import shared_task
-from django.utils import timezone
+
+from portal import clock
 
 from . import actions
 
@@ -13,4 +14,4 @@ from . import actions
 @shared_task(queue="decisions")
 def run_under_way(**_later: Any) -> None:
     """Give the next accounts their turn."""
-    actions.run_under_way(now=timezone.now())
+    actions.run_under_way(now=clock.now())

@@ -6,12 +6,12 @@ from typing import cast
 
 from django.conf import settings
 from django.shortcuts import get_object_or_404
-from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from portal import clock
 from portal.people.models import User
 from portal.people.permissions import Permission, api_requires
 from portal.refusal import Refused
@@ -100,7 +100,7 @@ def case(request: Request, pk: int) -> Response:
 def claim_next(request: Request, slug: str) -> Response:
     """The next-best case, claimed for this key's person."""
     queue = get_object_or_404(Queue.objects.visible_to(who(request)), slug=slug)
-    found = actions.claim_next(by=who(request), now=timezone.now(), queue=queue, limits=settings.API_LIMITS)
+    found = actions.claim_next(by=who(request), now=clock.now(), queue=queue, limits=settings.API_LIMITS)
     return Response(reading.row(found)) if found else Response(status=204)
 
 
@@ -111,9 +111,7 @@ def claim(request: Request, pk: int) -> Response:
     """Take this case, if nobody holds it."""
     return Response(
         reading.row(
-            actions.claim(
-                reading.seen(who(request), pk), by=who(request), now=timezone.now(), limits=settings.API_LIMITS
-            )
+            actions.claim(reading.seen(who(request), pk), by=who(request), now=clock.now(), limits=settings.API_LIMITS)
         )
     )
 
@@ -124,7 +122,7 @@ def claim(request: Request, pk: int) -> Response:
 def release(request: Request, pk: int) -> Response:
     """Back to its queue; a draft stays."""
     found = reading.seen(who(request), pk)
-    actions.release(found, by=who(request), now=timezone.now())
+    actions.release(found, by=who(request), now=clock.now())
     return Response(reading.row(found))
 
 
@@ -136,7 +134,7 @@ def release(request: Request, pk: int) -> Response:
 def skip(request: Request, pk: int) -> Response:
     """It does not come back to this person today."""
     found = reading.seen(who(request), pk)
-    actions.skip(found, by=who(request), now=timezone.now(), reason=reason_in(request))
+    actions.skip(found, by=who(request), now=clock.now(), reason=reason_in(request))
     return Response(reading.row(found))
 
 
@@ -148,7 +146,7 @@ def skip(request: Request, pk: int) -> Response:
 def escalate(request: Request, pk: int) -> Response:
     """To people who know more."""
     found = reading.seen(who(request), pk)
-    actions.escalate(found, by=who(request), now=timezone.now(), reason=reason_in(request))
+    actions.escalate(found, by=who(request), now=clock.now(), reason=reason_in(request))
     return Response(reading.row(found))
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from celery import shared_task
-from django.utils import timezone
+
+from portal import clock
 
 from . import actions
 
@@ -13,11 +14,11 @@ from . import actions
 @shared_task(queue="cases")
 def take_new(**_later: Any) -> None:
     """Take new scores and signals until nothing is left."""
-    while actions.take_new(now=timezone.now()):
+    while actions.take_new(now=clock.now()):
         pass
 
 
 @shared_task(queue="cases")
 def return_expired(**_later: Any) -> None:
     """Give back claims whose lease ran out."""
-    actions.return_expired(now=timezone.now())
+    actions.return_expired(now=clock.now())

@@ -7,7 +7,6 @@ from typing import Any, cast
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.shortcuts import get_object_or_404
-from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.decorators import api_view
 from rest_framework.request import Request
@@ -16,6 +15,7 @@ from rest_framework.response import Response
 from moderation.cases import reading
 from moderation.cases.models import Workflow
 from moderation.cases.schema import REFUSED, Problem
+from portal import clock
 from portal.people.models import User
 from portal.people.permissions import Permission, api_requires
 from portal.privacy.lookup import stamp
@@ -93,7 +93,7 @@ def decide(request: Request, pk: int) -> Response:
     decision = actions.decide(
         reading.seen(who(request), pk),
         by=who(request),
-        now=timezone.now(),
+        now=clock.now(),
         request_key=stamp("request", key.encode(errors="surrogatepass")).hex(),  # clients put names into keys
         limits=settings.API_LIMITS,
         **word,
@@ -108,7 +108,7 @@ def decide(request: Request, pk: int) -> Response:
 @api_requires(Permission.DECISION_MAKE)
 def undo(request: Request, pk: str) -> Response:
     """Within its window: the case returns to its claimer."""
-    return Response(_out(actions.undo(_seen(request, pk), by=who(request), now=timezone.now())))
+    return Response(_out(actions.undo(_seen(request, pk), by=who(request), now=clock.now())))
 
 
 @extend_schema(
@@ -131,7 +131,7 @@ def approval(request: Request, pk: str) -> Response:
         raise PermissionDenied(
             f"This needs the permission {Permission.DECISION_APPROVE}, which this key does not have."
         )
-    return Response(_out(verb(decision, by=who(request), now=timezone.now(), reason=reason)))
+    return Response(_out(verb(decision, by=who(request), now=clock.now(), reason=reason)))
 
 
 @extend_schema(
@@ -148,7 +148,7 @@ def reversal(request: Request, pk: str) -> Response:
     told.is_valid(raise_exception=True)
     note = told.validated_data.get("note") or ""
     reason_code = told.validated_data["reason_code"]
-    made = actions.reverse(_seen(request, pk), by=who(request), now=timezone.now(), reason_code=reason_code, note=note)
+    made = actions.reverse(_seen(request, pk), by=who(request), now=clock.now(), reason_code=reason_code, note=note)
     return Response(_out(made), status=201)
 
 

@@ -10,7 +10,6 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_GET, require_POST
 
@@ -20,6 +19,7 @@ from moderation.cases.models import Case, Queue
 from moderation.decisions import actions as decisions
 from moderation.decisions.effects import OUTCOMES
 from moderation.decisions.models import Decision
+from portal import clock
 from portal.answer import answer
 from portal.people.models import User
 from portal.people.permissions import Permission, SignedIn, requires
@@ -45,7 +45,7 @@ def case_of(request: SignedIn, pk: int) -> Case:
 @require_GET
 def case(request: SignedIn, pk: int) -> HttpResponse:
     """One screen for one case: who, why, what, before, with whom, and the decision beside it."""
-    now, me = timezone.now(), request.user
+    now, me = clock.now(), request.user
     found = case_of(request, pk)
     sealed = found.status == Case.Status.HANDED_OFF
     actions.view_case(found, by=me, now=now)
@@ -106,7 +106,7 @@ def _claim_context(found: Case, *, now: datetime) -> dict[str, Any]:
 def case_claim(request: SignedIn, pk: int) -> HttpResponse:
     """Take this case."""
     found = case_of(request, pk)
-    cases.claim(found, by=request.user, now=timezone.now())
+    cases.claim(found, by=request.user, now=clock.now())
     forget(request.user)
     return redirect("case", pk=pk)
 
@@ -115,7 +115,7 @@ def case_claim(request: SignedIn, pk: int) -> HttpResponse:
 @require_POST
 def case_extend(request: SignedIn, pk: int) -> HttpResponse:
     """Hold the case for another lease; the page does this by itself while somebody works."""
-    found, now = case_of(request, pk), timezone.now()
+    found, now = case_of(request, pk), clock.now()
     cases.extend(found, by=request.user, now=now)
     found.refresh_from_db(fields=["claimed_until"])
     return answer(
@@ -130,7 +130,7 @@ def case_draft(request: SignedIn, pk: int) -> HttpResponse:
     cases.save_draft(
         case_of(request, pk),
         by=request.user,
-        now=timezone.now(),
+        now=clock.now(),
         body=forms.draft_in(request.POST),
         note=request.POST.get("note", "")[: forms.LONGEST],
     )
@@ -152,7 +152,7 @@ def _leave(
 ) -> HttpResponse:
     """Do one thing that ends my claim, then open the next case; where none can be had, say so on the desk."""
     found = case_of(request, pk)
-    act(found, timezone.now())
+    act(found, clock.now())
     return _onwards(request, f"Case {number(pk)} {say}.", onwards=onwards)
 
 
@@ -254,7 +254,7 @@ def case_reassign(request: SignedIn, pk: int) -> HttpResponse:
     """Give the case to somebody, or back to its queue."""
     name = request.POST.get("to", "")
     to = get_object_or_404(User, username=name, is_active=True) if name else None
-    cases.reassign(case_of(request, pk), to=to, by=request.user, now=timezone.now())
+    cases.reassign(case_of(request, pk), to=to, by=request.user, now=clock.now())
     messages.success(request, f"The case is with {to or 'its queue'} now.")
     return redirect("case", pk=pk)
 
@@ -264,7 +264,7 @@ def case_reassign(request: SignedIn, pk: int) -> HttpResponse:
 def case_annotate(request: SignedIn, pk: int) -> HttpResponse:
     """Leave a remark for colleagues."""
     found = case_of(request, pk)
-    cases.annotate(found, by=request.user, now=timezone.now(), text=request.POST.get("text", "")[:4000])
+    cases.annotate(found, by=request.user, now=clock.now(), text=request.POST.get("text", "")[:4000])
     return answer(
         request,
         "cases/case.html#notes",
@@ -282,7 +282,7 @@ def case_annotate(request: SignedIn, pk: int) -> HttpResponse:
 @require_POST
 def case_decide(request: SignedIn, pk: int) -> HttpResponse:
     """Decide, and open the next case."""
-    now = timezone.now()
+    now = clock.now()
     effect = OUTCOMES.get(request.POST.get("outcome", ""))
     said = forms.read(
         request.POST.dict(),
@@ -325,7 +325,7 @@ def _decision(request: SignedIn, pk: UUID) -> Decision:
 def decision_undo(request: SignedIn, pk: UUID) -> HttpResponse:
     """Take my decision back within its window: the case is mine again."""
     decision = _decision(request, pk)
-    decisions.undo(decision, by=request.user, now=timezone.now())
+    decisions.undo(decision, by=request.user, now=clock.now())
     messages.success(request, f"Undone. Case {number(decision.case_id)} is yours again, as you left it.")
     return redirect("case", pk=decision.case_id)
 
@@ -335,7 +335,7 @@ def decision_undo(request: SignedIn, pk: UUID) -> HttpResponse:
 def decision_approve(request: SignedIn, pk: UUID) -> HttpResponse:
     """Agree to what another proposed."""
     decision = _decision(request, pk)
-    decisions.approve(decision, by=request.user, now=timezone.now(), reason=request.POST.get("reason", ""))
+    decisions.approve(decision, by=request.user, now=clock.now(), reason=request.POST.get("reason", ""))
     return _after_word(request, f"Agreed. Case {number(decision.case_id)} takes effect now.")
 
 
@@ -344,7 +344,7 @@ def decision_approve(request: SignedIn, pk: UUID) -> HttpResponse:
 def decision_decline(request: SignedIn, pk: UUID) -> HttpResponse:
     """Say no to what another proposed, with a reason."""
     decision = _decision(request, pk)
-    decisions.decline(decision, by=request.user, now=timezone.now(), reason=request.POST.get("reason", ""))
+    decisions.decline(decision, by=request.user, now=clock.now(), reason=request.POST.get("reason", ""))
     return _after_word(
         request, f"Declined. Case {number(decision.case_id)} waits again; its author finds the proposal as a draft."
     )
@@ -364,7 +364,7 @@ def decision_reverse(request: SignedIn, pk: UUID) -> HttpResponse:
     reversal = decisions.reverse(
         decision,
         by=request.user,
-        now=timezone.now(),
+        now=clock.now(),
         reason_code=request.POST.get("reason_code", ""),
         note=request.POST.get("note", "")[: forms.LONGEST],
     )
@@ -381,5 +381,5 @@ def decision_reverse(request: SignedIn, pk: UUID) -> HttpResponse:
 @require_GET
 def approvals(request: SignedIn) -> HttpResponse:
     """What waits for my word, oldest first, and who is at their limit of an hour."""
-    me, now = request.user, timezone.now()
+    me, now = request.user, clock.now()
     return render(request, "desk/approvals.html", {"proposals": proposals(me, now=now), **limits.page(me, now=now)})

@@ -6,11 +6,11 @@ import logging
 
 from django.core.cache import cache
 from django.db import connection
-from django.utils import timezone
 
 from moderation.bulk.models import Bulk
 from moderation.cases.models import Queue
 from moderation.decisions.models import Decision
+from portal import clock
 from portal.people.models import User
 from portal.people.permissions import Permission
 from portal.wording import capped
@@ -67,7 +67,7 @@ def _count(user: User) -> dict[str, str]:
     ):
         found["desk"] = capped(waiting, CAP)
     proposed = to_approve(user) if user.may(Permission.DECISION_APPROVE) else 0
-    if waits := proposed + len(limits.to_open(user, now=timezone.now())):
+    if waits := proposed + len(limits.to_open(user, now=clock.now())):
         found["approvals"] = capped(waits, 100)
     if user.may(Permission.DECISION_BULK) and (
         waits := Bulk.objects.filter(status=Bulk.Status.PROPOSED).exclude(made_by=user).values("pk")[:100].count()

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from moderation.decisions import actions
+from portal import clock
 from portal.people.models import User
 from portal.people.permissions import Permission, SignedIn, requires
 
@@ -24,7 +25,7 @@ def cap_open(request: SignedIn, pk: int, outcome: str) -> HttpResponse:
     opening = actions.open_cap(
         person,
         by=request.user,
-        now=timezone.now(),
+        now=clock.now(),
         outcome=outcome,
         number=limits.number_of(request.POST.get("number", "")),
         hours=limits.number_of(request.POST.get("hours", "")),

@@ -9,10 +9,10 @@ from django.conf import settings
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from moderation.cases.models import Case
+from portal import clock
 from portal.people.permissions import Permission, SignedIn, requires
 from portal.privacy import revealing
 from portal.privacy.masking import DOTS
@@ -39,7 +39,7 @@ def reveal_ask(request: SignedIn) -> HttpResponse:
         account=account,
         case=_case(request),
         by=request.user,
-        now=timezone.now(),
+        now=clock.now(),
         purpose=request.POST.get("purpose", ""),
         note=request.POST.get("note", "")[:LONGEST],
     )
@@ -60,7 +60,7 @@ def reveal(request: SignedIn, pk: UUID) -> HttpResponse:
 
 def _shown(request: SignedIn, asked: Reveal, template: str) -> HttpResponse:
     """The value in its page, which nobody keeps. What is read here was written down and committed before."""
-    text = revealing.hand_over(asked, by=request.user, now=timezone.now())
+    text = revealing.hand_over(asked, by=request.user, now=clock.now())
     context: dict[str, Any] = {
         "asked": asked,
         "word": word_of(asked.name),

@@ -7,13 +7,13 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from moderation.cases import actions as cases
 from moderation.cases.models import Case, Queue
 from moderation.decisions import actions as decisions
 from moderation.decisions.models import Policy
+from portal import clock
 from portal.answer import answer
 from portal.people import actions as people
 from portal.people.forms import ProfileForm
@@ -32,7 +32,7 @@ from .reading import unread_policies
 @require_GET
 def desk(request: SignedIn) -> HttpResponse:
     """The desk: what is next, my queues, the most urgent cases, my day."""
-    now, me = timezone.now(), request.user
+    now, me = clock.now(), request.user
     queues = list(Queue.objects.worked_by(me))
     rows = overview.queue_rows(queues, now=now)
     late = request.GET.get("view") == "late"
@@ -78,7 +78,7 @@ def queue_claim(request: SignedIn, slug: str) -> HttpResponse:
 
 def to_next(request: SignedIn, *, queue: Queue | None = None) -> HttpResponse:
     """Claim the next case and go there; to the desk where nothing waits."""
-    case = cases.claim_next(by=request.user, now=timezone.now(), queue=queue)
+    case = cases.claim_next(by=request.user, now=clock.now(), queue=queue)
     forget(request.user)
     if case is None:
         messages.info(request, f"Nothing waits in {queue.title}." if queue else "Nothing waits in your queues.")
@@ -97,7 +97,7 @@ def addressed(request: SignedIn, response: HttpResponse) -> HttpResponse:
 @require_GET
 def queue(request: SignedIn, slug: str) -> HttpResponse:
     """One queue: a page of its cases in the order and state asked for."""
-    now = timezone.now()
+    now = clock.now()
     found = get_object_or_404(Queue.objects.visible_to(request.user), slug=slug)
     state = request.GET.get("state", "")
     state = state if state in lists.STATES else "waiting"
@@ -138,7 +138,7 @@ def search(request: SignedIn) -> HttpResponse:
 @require_GET
 def account(request: SignedIn, platform: str, external_id: str) -> HttpResponse:
     """Everything known about one account that this person may see."""
-    now, me = timezone.now(), request.user
+    now, me = clock.now(), request.user
     found = get_object_or_404(Account, platform=platform, external_id=external_id)
     actions.view_account(found, by=me, now=now)
     sees_evidence = me.may(Permission.CASE_READ)
@@ -179,7 +179,7 @@ def profile(request: SignedIn) -> HttpResponse:
     me = request.user
     form = ProfileForm(request.POST or None, instance=User.objects.get(pk=me.pk))
     if request.method == "POST" and form.is_valid():
-        people.change_profile(me, by=me, now=timezone.now(), **form.cleaned_data)
+        people.change_profile(me, by=me, now=clock.now(), **form.cleaned_data)
         return answer(request, "people/profile.html#saved", to="profile", say="Your profile is saved.", form=form)
     return render(request, "people/profile.html", {"form": form}, status=422 if form.errors else 200)
 
@@ -189,6 +189,6 @@ def profile(request: SignedIn) -> HttpResponse:
 def policy_read(request: SignedIn, code: str) -> HttpResponse:
     """I have read the policy as it stands now."""
     policy = get_object_or_404(Policy, code=code, in_force=True)
-    decisions.acknowledge(policy, by=request.user, now=timezone.now())
+    decisions.acknowledge(policy, by=request.user, now=clock.now())
     say = f"{policy.code}, version {policy.version}: noted that you have read it."
     return answer(request, "desk/desk.html#changed", to="desk", say=say, policies=unread_policies(request.user))

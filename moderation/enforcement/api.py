@@ -6,12 +6,12 @@ from typing import cast
 from uuid import UUID
 
 from django.shortcuts import get_object_or_404
-from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from portal import clock
 from portal.people.models import User
 from portal.people.permissions import Permission, api_requires
 from portal.refusal import Refused
@@ -64,7 +64,7 @@ def enforcements(request: Request) -> Response:
 def retry(request: Request, pk: UUID) -> Response:
     """Under the same key, so that what happened already does not happen twice."""
     found = get_object_or_404(Enforcement.objects.visible_to(_who(request)), pk=pk)
-    actions.retry(found, by=_who(request), now=timezone.now())
+    actions.retry(found, by=_who(request), now=clock.now())
     return Response(reading.one(found))
 
 

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from django.http import FileResponse
 from django.shortcuts import get_object_or_404
-from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers
@@ -15,6 +14,7 @@ from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from portal import clock
 from portal.people.models import User
 from portal.people.permissions import Permission, api_requires
 from portal.refusal import Refused
@@ -71,7 +71,7 @@ def ask(request: Request) -> Response:
     user: User = request.user  # type: ignore[assignment]
     asked = exports.asked(request.data, wanted_by=user)
     export = actions.request_export(
-        asked.chosen, formats=asked.formats, purpose=asked.purpose, by=user, now=timezone.now()
+        asked.chosen, formats=asked.formats, purpose=asked.purpose, by=user, now=clock.now()
     )
     return Response({"id": str(export.pk), "state": export.status}, status=202)
 
@@ -97,7 +97,7 @@ def look(request: Request, pk: UUID) -> Response:
 def cancel(request: Request, pk: UUID) -> Response:
     """Stop an export that is not done."""
     export = _own(request, pk)
-    actions.cancel_export(export, by=export.asked_by, now=timezone.now())
+    actions.cancel_export(export, by=export.asked_by, now=clock.now())
     export.refresh_from_db()
     return Response(_said(export))
 
@@ -115,7 +115,7 @@ def cancel(request: Request, pk: UUID) -> Response:
 @api_requires(Permission.EXPORT_MAKE)
 def fetch(request: Request, pk: UUID) -> FileResponse:
     """The bundle: one zip with the events, the proof that none was changed or left out, and `verify.py`."""
-    return custody.file_of(_own(request, pk), now=timezone.now(), road="call")
+    return custody.file_of(_own(request, pk), now=clock.now(), road="call")
 
 
 def _own(request: Request, pk: UUID) -> Export:

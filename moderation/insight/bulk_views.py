@@ -8,11 +8,11 @@ from uuid import UUID
 
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from moderation.bulk import actions, reading, reporting
 from moderation.bulk.models import Bulk
+from portal import clock
 from portal.answer import answer
 from portal.cursor import decode, encode
 from portal.people.permissions import Permission, SignedIn, requires
@@ -44,7 +44,7 @@ def bulks(request: SignedIn) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def bulk_new(request: SignedIn) -> HttpResponse:
     """Whom and what; a POST looks at what it would do, or proposes it. What was filled in stays, whatever is said."""
-    now, refused, seen = timezone.now(), None, None
+    now, refused, seen = clock.now(), None, None
     sent = request.POST if request.method == "POST" else request.GET
     filled = bulk_page.read(sent, request.FILES.get("file"), now=now)
     try:
@@ -92,14 +92,14 @@ def bulk(request: SignedIn, pk: UUID) -> HttpResponse:
     """How it stands, with each account; asked again every few seconds while it moves."""
     found = _found(pk)
     if getattr(request, "htmx", False):
-        return render(request, "bulk/bulk.html#stands", bulk_page.one(found, by=request.user, now=timezone.now()))
+        return render(request, "bulk/bulk.html#stands", bulk_page.one(found, by=request.user, now=clock.now()))
     state = request.GET.get("state", "")
     if state not in bulk_page.STATES:
         state = ""
     mark = request.GET.get("cursor", "")
     rows, following = reporting.page(found, state=state, after=mark)
     context = {
-        **bulk_page.one(found, by=request.user, now=timezone.now()),
+        **bulk_page.one(found, by=request.user, now=clock.now()),
         "sample": reading.sampled(found.sample, risk_type=found.risk_type),
         "rows": [(row, bulk_page.STATES[row.state]) for row in rows],
         "next": following,
@@ -114,7 +114,7 @@ def bulk(request: SignedIn, pk: UUID) -> HttpResponse:
 def bulk_approve(request: SignedIn, pk: UUID) -> HttpResponse:
     """The second lead agrees."""
     return _stands(
-        request, actions.approve(_found(pk), by=request.user, now=timezone.now()),
+        request, actions.approve(_found(pk), by=request.user, now=clock.now()),
         "Approved: it begins, and pauses after the first 50.",
     )  # fmt: skip
 
@@ -124,7 +124,7 @@ def bulk_approve(request: SignedIn, pk: UUID) -> HttpResponse:
 def bulk_decline(request: SignedIn, pk: UUID) -> HttpResponse:
     """The second lead says no, or who proposed it takes it back."""
     reason = request.POST.get("reason", "")[:2000]
-    found = actions.decline(_found(pk), by=request.user, now=timezone.now(), reason=reason)
+    found = actions.decline(_found(pk), by=request.user, now=clock.now(), reason=reason)
     return _stands(request, found, "Taken back." if found.status == Bulk.Status.WITHDRAWN else "Declined.")
 
 
@@ -132,14 +132,14 @@ def bulk_decline(request: SignedIn, pk: UUID) -> HttpResponse:
 @require_POST
 def bulk_go_on(request: SignedIn, pk: UUID) -> HttpResponse:
     """After the first 50, or after a stop."""
-    return _stands(request, actions.go_on(_found(pk), by=request.user, now=timezone.now()), "It goes on.")
+    return _stands(request, actions.go_on(_found(pk), by=request.user, now=clock.now()), "It goes on.")
 
 
 @requires(Permission.DECISION_BULK)
 @require_POST
 def bulk_stop(request: SignedIn, pk: UUID) -> HttpResponse:
     """No further account is decided on."""
-    found = actions.stop(_found(pk), by=request.user, now=timezone.now())
+    found = actions.stop(_found(pk), by=request.user, now=clock.now())
     return _stands(request, found, "Stopped: no further account is decided on.")
 
 
@@ -148,7 +148,7 @@ def bulk_stop(request: SignedIn, pk: UUID) -> HttpResponse:
 def bulk_undo(request: SignedIn, pk: UUID) -> HttpResponse:
     """Take the whole back."""
     code = request.POST.get("reason_code", "")
-    found = actions.undo(_found(pk), by=request.user, now=timezone.now(), reason_code=code)
+    found = actions.undo(_found(pk), by=request.user, now=clock.now(), reason_code=code)
     return _stands(request, found, "It is being undone, account by account.")
 
 
@@ -156,7 +156,7 @@ def bulk_undo(request: SignedIn, pk: UUID) -> HttpResponse:
 @require_GET
 def bulk_report(request: SignedIn, pk: UUID) -> HttpResponse:
     """Each account as a line of CSV; the log tells who took it."""
-    rows = actions.take_report(_found(pk), by=request.user, now=timezone.now())
+    rows = actions.take_report(_found(pk), by=request.user, now=clock.now())
     return HttpResponse(
         csv_text(reporting.COLUMNS, [row.cells for row in rows]),
         content_type="text/csv; charset=utf-8",
@@ -169,5 +169,5 @@ def _found(pk: UUID) -> Bulk:
 
 
 def _stands(request: SignedIn, found: Bulk, say: str) -> HttpResponse:
-    context = bulk_page.one(_found(found.pk), by=request.user, now=timezone.now())
+    context = bulk_page.one(_found(found.pk), by=request.user, now=clock.now())
     return answer(request, "bulk/bulk.html#stands", to=f"/bulk/{found.pk}/", say=say, **context)

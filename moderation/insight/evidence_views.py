@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from moderation.cases.models import Case, Evidence
 from moderation.cases.rechecking import recheck, written_of
+from portal import clock
 from portal.audit.models import WHEN
 from portal.people.models import User
 from portal.people.permissions import Permission, requires
@@ -23,7 +23,7 @@ MOST_COPIES = 500
 def evidence(request: HttpRequest, pk: int) -> HttpResponse:
     """One frozen evidence, checked now."""
     user: User = request.user  # type: ignore[assignment]
-    now, found = timezone.now(), _seen(request, pk)
+    now, found = clock.now(), _seen(request, pk)
     parts = recheck(found)
     bad = [part for part in parts if not part.sound]
     actions.view_evidence(found, by=user, now=now, verdict="changed" if bad else "unchanged")
@@ -47,7 +47,7 @@ def evidence_copy(request: HttpRequest, pk: int) -> HttpResponse:
     """The canonical bytes as a file; its taking is written down first."""
     user: User = request.user  # type: ignore[assignment]
     found = _seen(request, pk)
-    body = actions.copy_evidence(found, by=user, now=timezone.now())
+    body = actions.copy_evidence(found, by=user, now=clock.now())
     headers = {
         "Cache-Control": "no-store",
         "Content-Disposition": f'attachment; filename="reeve-evidence-{found.pk}.json"',

@@ -10,9 +10,9 @@ from django.conf import settings
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from portal import clock
 from portal.answer import answer
 from portal.people.models import User
 from portal.people.permissions import Permission, requires
@@ -30,7 +30,7 @@ def exports_page(request: HttpRequest) -> HttpResponse:
     user: User = request.user  # type: ignore[assignment]
     if request.method == "POST":
         asked = exports.asked(request.POST.dict() | {"format": request.POST.getlist("format")}, wanted_by=user)
-        actions.request_export(asked.chosen, formats=asked.formats, purpose=asked.purpose, by=user, now=timezone.now())
+        actions.request_export(asked.chosen, formats=asked.formats, purpose=asked.purpose, by=user, now=clock.now())
         return answer(
             request,
             "insight/exports.html#mine",
@@ -61,7 +61,7 @@ def export(request: HttpRequest, pk: UUID) -> HttpResponse:
 def export_cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Stop it."""
     found = _own(request, pk)
-    actions.cancel_export(found, by=found.asked_by, now=timezone.now())
+    actions.cancel_export(found, by=found.asked_by, now=clock.now())
     found.refresh_from_db()
     return answer(
         request,
@@ -76,7 +76,7 @@ def export_cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
 @require_GET
 def export_file(request: HttpRequest, pk: UUID) -> FileResponse:
     """The file itself; taking it is told first."""
-    return custody.file_of(_own(request, pk), now=timezone.now(), road="page")
+    return custody.file_of(_own(request, pk), now=clock.now(), road="page")
 
 
 @requires(Permission.EXPORT_MAKE)
@@ -84,7 +84,7 @@ def export_file(request: HttpRequest, pk: UUID) -> FileResponse:
 def export_link(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Make a link and show it this once: the answer is the page itself, since the link is stored nowhere."""
     found = _own(request, pk)
-    token = actions.make_link(found, by=found.asked_by, now=timezone.now())
+    token = actions.make_link(found, by=found.asked_by, now=clock.now())
     link = f"{settings.BASE_URL}{reverse('export-taking')}?{urlencode({'t': token})}"
     response = render(request, "insight/export.html", {**_page(found), "link": link})
     response["Referrer-Policy"] = "no-referrer"
@@ -97,7 +97,7 @@ def export_taking(request: HttpRequest) -> FileResponse | HttpResponse:
     """The file by a link that works once, for who made it. The token stands in the query, which nothing here logs."""
     user: User = request.user  # type: ignore[assignment]
     try:
-        found = actions.take_link(request.GET.get("t", ""), by=user, now=timezone.now())
+        found = actions.take_link(request.GET.get("t", ""), by=user, now=clock.now())
     except Refused as refused:
         response = render(request, "insight/link.html", {"sentence": refused.sentence}, status=refused.status)
         response["Referrer-Policy"] = "no-referrer"
@@ -113,7 +113,7 @@ def _page(found: Export) -> dict[str, Any]:
     return {
         "export": custody.shown(found),
         "proof": custody.proof(found),
-        "copies": custody.of(found, viewer=found.asked_by, now=timezone.now()),
+        "copies": custody.of(found, viewer=found.asked_by, now=clock.now()),
         "purpose": privacy.open_value(found.purpose),
     }
 

@@ -6,11 +6,11 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from moderation.enforcement import actions
 from moderation.enforcement.models import Backend, Enforcement
+from portal import clock
 from portal.answer import answer
 from portal.people.models import User
 from portal.people.permissions import Permission, requires
@@ -23,7 +23,7 @@ from . import outbox
 def outbox_page(request: HttpRequest) -> HttpResponse:
     """Actions by state, backend and age, each with its attempts; the backends beside them."""
     user: User = request.user  # type: ignore[assignment]
-    now = timezone.now()
+    now = clock.now()
     given = {key: str(value) for key, value in request.GET.items()}
     rows, after = outbox.page_of(user, given, now=now)
     context = {
@@ -44,7 +44,7 @@ def outbox_page(request: HttpRequest) -> HttpResponse:
 def retry(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Send an action that stands still again."""
     found = _seen(request, pk)
-    actions.retry(found, by=request.user, now=timezone.now())  # type: ignore[arg-type]
+    actions.retry(found, by=request.user, now=clock.now())  # type: ignore[arg-type]
     return _row(request, found, "It is sent again, under the same key.")
 
 
@@ -53,7 +53,7 @@ def retry(request: HttpRequest, pk: UUID) -> HttpResponse:
 def skip(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Give an action up, with a reason."""
     found = _seen(request, pk)
-    actions.skip(found, by=request.user, now=timezone.now(), reason=request.POST.get("reason", "")[:500])  # type: ignore[arg-type]
+    actions.skip(found, by=request.user, now=clock.now(), reason=request.POST.get("reason", "")[:500])  # type: ignore[arg-type]
     return _row(request, found, "It is given up; what follows for this account goes on.")
 
 
@@ -62,7 +62,7 @@ def skip(request: HttpRequest, pk: UUID) -> HttpResponse:
 def pause(request: HttpRequest, name: str) -> HttpResponse:
     """Call a backend no more until it is resumed."""
     backend = get_object_or_404(Backend, pk=name)
-    actions.pause(backend, by=request.user, now=timezone.now(), why=request.POST.get("why", "")[:200])  # type: ignore[arg-type]
+    actions.pause(backend, by=request.user, now=clock.now(), why=request.POST.get("why", "")[:200])  # type: ignore[arg-type]
     return answer(
         request,
         "insight/outbox.html#backends",
@@ -77,7 +77,7 @@ def pause(request: HttpRequest, name: str) -> HttpResponse:
 def resume(request: HttpRequest, name: str) -> HttpResponse:
     """Call a backend again."""
     backend = get_object_or_404(Backend, pk=name)
-    actions.resume(backend, by=request.user, now=timezone.now())  # type: ignore[arg-type]
+    actions.resume(backend, by=request.user, now=clock.now())  # type: ignore[arg-type]
     return answer(
         request, "insight/outbox.html#backends", to="outbox", say=f"{name} is called again.", **_backends(request)
     )
@@ -89,7 +89,7 @@ def _seen(request: HttpRequest, pk: UUID) -> Enforcement:
 
 def _row(request: HttpRequest, found: Enforcement, say: str) -> HttpResponse:
     """The row as it stands now, for htmx; a plain form goes back where it came from."""
-    row = outbox.one(request.user, found.pk, now=timezone.now())  # type: ignore[arg-type]
+    row = outbox.one(request.user, found.pk, now=clock.now())  # type: ignore[arg-type]
     return answer(request, "insight/outbox.html#row", to="outbox", say=say, row=row, **_may(request.user))  # type: ignore[arg-type]
 
 
@@ -102,4 +102,4 @@ def _may(user: User) -> dict[str, bool]:
 
 def _backends(request: HttpRequest) -> dict[str, object]:
     user: User = request.user  # type: ignore[assignment]
-    return {"backends": outbox.backends(user, now=timezone.now()), **_may(user)}
+    return {"backends": outbox.backends(user, now=clock.now()), **_may(user)}

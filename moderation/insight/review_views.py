@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_POST
 
+from portal import clock
 from portal.answer import answer
 from portal.people.permissions import Permission, SignedIn, requires
 from portal.privacy import revealing
@@ -25,7 +26,7 @@ LONGEST = 2000
 @require_GET
 def reveals_page(request: SignedIn) -> HttpResponse:
     """The reveals of a week; reading them is reading the log, and told as that."""
-    user, now = request.user, timezone.now()
+    user, now = request.user, clock.now()
     week = reveals.week_of(request.GET.get("week", ""), now=now)
     mark, only_open = request.GET.get("cursor", ""), request.GET.get("only") == "open"
     days = {"from": week.monday.isoformat(), "to": (week.monday + timedelta(days=6)).isoformat()}
@@ -59,7 +60,7 @@ def reveal_review(request: SignedIn, pk: UUID) -> HttpResponse:
     revealing.review(
         found,
         by=user,
-        now=timezone.now(),
+        now=clock.now(),
         verdict=request.POST.get("verdict", ""),
         note=request.POST.get("note", "")[:LONGEST],
     )

@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from celery import shared_task
-from django.utils import timezone
 
+from portal import clock
 from portal.audit.models import Checkpoint
 from portal.people.models import User
 
@@ -21,19 +21,19 @@ SLICE = 24  # hours of missing history that one ring counts
 @shared_task(queue="insight", acks_late=True, time_limit=6 * 3600)
 def make_export(*, export_id: str, **_later: Any) -> None:
     """Make one export."""
-    exports.make(export_id, clock=timezone.now)
+    exports.make(export_id, clock=clock.now)
 
 
 @shared_task(queue="insight", acks_late=True, time_limit=6 * 3600)
 def check_log(*, check_id: str, **_later: Any) -> None:
     """Walk the log once."""
-    verifying.run(check_id, clock=timezone.now)
+    verifying.run(check_id, clock=clock.now)
 
 
 @shared_task(queue="insight", acks_late=True)
 def sweep(**_later: Any) -> None:
     """Ring for every export and check of the log that nobody makes; delete old files."""
-    now = timezone.now()
+    now = clock.now()
     silent = now - actions.BEAT_LOST
     for pk in Export.objects.to_make(silent).order_by("asked_at").values_list("pk", flat=True)[:20]:
         make_export.delay(export_id=str(pk))
@@ -47,7 +47,7 @@ def sweep(**_later: Any) -> None:
 @shared_task(queue="insight", acks_late=True)
 def count_hours(**_later: Any) -> None:
     """Count this hour and the stock; then a slice of the history that was never counted."""
-    now = timezone.now()
+    now = clock.now()
     rollups.freshen(now=now)
     missing = rollups.unfilled(now - rollups.HISTORY, now=now)[-SLICE:]
     if missing:
@@ -57,5 +57,5 @@ def count_hours(**_later: Any) -> None:
 @shared_task(queue="insight", acks_late=True)
 def recount_hours(**_later: Any) -> None:
     """Count the last three days again: approvals and reversals change what an hour means afterwards."""
-    now = timezone.now()
+    now = clock.now()
     rollups.fill(rollups.floor(now) - timedelta(days=3), rollups.floor(now) + rollups.HOUR, now=now)

@@ -7,9 +7,9 @@ from typing import Any
 from django.conf import settings
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
+from portal import clock
 from portal.answer import answer
 from portal.audit import proving
 from portal.people.models import User
@@ -35,7 +35,7 @@ def log_verify(request: HttpRequest) -> HttpResponse:
 def log_check(request: HttpRequest) -> HttpResponse:
     """Check it now."""
     user: User = request.user  # type: ignore[assignment]
-    actions.ask_check(by=user, now=timezone.now())
+    actions.ask_check(by=user, now=clock.now())
     say = "The log is being checked, from its first event."
     return answer(request, "insight/verify.html#verdict", to="log-verify", say=say, **_page())
 
@@ -79,7 +79,7 @@ def _page() -> dict[str, Any]:
     running = next((check for check in checks if check.ended_at is None), None)
     ended = [check for check in checks if check.ended_at is not None]
     return {
-        "seal": verifying.seal(now=timezone.now()),
+        "seal": verifying.seal(now=clock.now()),
         "running": running,
         "last": ended[0] if ended else None,
         "checks": ended[:KEPT_IN_SIGHT],

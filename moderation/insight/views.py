@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from moderation.cases.models import Queue
+from portal import clock
 from portal.audit.canonical import payload_hash
 from portal.audit.sentences import SENTENCES
 from portal.people.models import User
@@ -32,7 +33,7 @@ MOST_RULES = 15  # on the dashboard itself, by cases; its table holds them all
 
 def _scope(request: HttpRequest) -> tuple[User, periods.Period, Queue | None, Any]:
     user: User = request.user  # type: ignore[assignment]
-    now = timezone.now()
+    now = clock.now()
     given = {key: str(value) for key, value in request.GET.items()}
     period = periods.period(given, now=now, zone=timezone.get_current_timezone())
     slug = request.GET.get("queue")
@@ -134,7 +135,7 @@ def _csv(name: str, columns: Iterable[str], lines: Iterable[Iterable[Any]]) -> H
 def log(request: HttpRequest) -> HttpResponse:
     """The log, newest first, as filtered; reading it is told too."""
     user: User = request.user  # type: ignore[assignment]
-    now = timezone.now()
+    now = clock.now()
     chosen = history.read(request.GET.dict(), wanted_by=user)
     actions.view_log(chosen, by=user, now=now)
     found = chosen.events(user)
@@ -157,7 +158,7 @@ def log(request: HttpRequest) -> HttpResponse:
 def event(request: HttpRequest, pk: UUID) -> HttpResponse:
     """One event: its sentence, its facts, its exact bytes."""
     user: User = request.user  # type: ignore[assignment]
-    now = timezone.now()
+    now = clock.now()
     chosen = history.read({}, wanted_by=user)
     found = get_object_or_404(chosen.events(user), pk=pk)
     actions.view_log(chosen, by=user, now=now)

@@ -8,12 +8,12 @@ from django.contrib.auth import login, logout
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render, resolve_url
-from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from portal import clock
 from portal.answer import answer
 from portal.refusal import Refused
 
@@ -52,11 +52,11 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         if form.is_valid():
             user: User = form.get_user()
             login(request, user)
-            actions.signed_in(user, now=timezone.now(), password=form.cleaned_data["password"])
+            actions.signed_in(user, now=clock.now(), password=form.cleaned_data["password"])
             safe = url_has_allowed_host_and_scheme(goal, {request.get_host()}, require_https=request.is_secure())
             return redirect(goal if safe and goal != "/" else resolve_url(home_of(user)))
         known = User.objects.filter(username=request.POST.get("username", "")[:64]).first()
-        actions.sign_in_refused(known, by=User.objects.service("system"), now=timezone.now())
+        actions.sign_in_refused(known, by=User.objects.service("system"), now=clock.now())
     return render(request, "people/sign_in.html", {"form": form, "next": goal}, status=401 if form.errors else 200)
 
 
@@ -64,7 +64,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     """End the session."""
-    actions.signed_out(request.user, now=timezone.now())  # type: ignore[arg-type]
+    actions.signed_out(request.user, now=clock.now())  # type: ignore[arg-type]
     logout(request)
     return redirect("sign-in")
 
@@ -84,7 +84,7 @@ def people(request: HttpRequest) -> HttpResponse:
 def people_grant(request: HttpRequest, pk: int) -> HttpResponse:
     """Give a role."""
     user, role = get_object_or_404(User, pk=pk), request.POST.get("role", "")
-    actions.grant(user, role, by=request.user, now=timezone.now())  # type: ignore[arg-type]
+    actions.grant(user, role, by=request.user, now=clock.now())  # type: ignore[arg-type]
     return _people_answer(request, f"{user} now has the role {role}.")
 
 
@@ -93,7 +93,7 @@ def people_grant(request: HttpRequest, pk: int) -> HttpResponse:
 def people_revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """Take a role back."""
     user, role = get_object_or_404(User, pk=pk), request.POST.get("role", "")
-    actions.revoke(user, role, by=request.user, now=timezone.now())  # type: ignore[arg-type]
+    actions.revoke(user, role, by=request.user, now=clock.now())  # type: ignore[arg-type]
     return _people_answer(request, f"{user} no longer has the role {role}.")
 
 
@@ -102,7 +102,7 @@ def people_revoke(request: HttpRequest, pk: int) -> HttpResponse:
 def people_disable(request: HttpRequest, pk: int) -> HttpResponse:
     """End somebody's access at once."""
     user = get_object_or_404(User, pk=pk)
-    actions.disable(user, by=request.user, now=timezone.now())  # type: ignore[arg-type]
+    actions.disable(user, by=request.user, now=clock.now())  # type: ignore[arg-type]
     return _people_answer(request, f"{user} is disabled: sessions ended, keys retired.")
 
 
@@ -116,7 +116,7 @@ def key_issue(request: HttpRequest, pk: int) -> HttpResponse:
     if user.kind != User.Kind.SERVICE:
         raise Refused("A key acts as its owner, so an admin gets none of a person; keys here are for services.")
     title = request.POST.get("title", "").strip()[:100] or "API key"
-    key, value = actions.issue_key(user, by=request.user, now=timezone.now(), title=title)  # type: ignore[arg-type]
+    key, value = actions.issue_key(user, by=request.user, now=clock.now(), title=title)  # type: ignore[arg-type]
     return render(request, "people/people.html", _people() | {"issued": key, "value": value})
 
 
@@ -125,7 +125,7 @@ def key_issue(request: HttpRequest, pk: int) -> HttpResponse:
 def key_retire(request: HttpRequest, pk: int) -> HttpResponse:
     """End a key."""
     key = get_object_or_404(ServiceKey.objects.select_related("user"), pk=pk)
-    actions.retire_key(key, by=request.user, now=timezone.now())  # type: ignore[arg-type]
+    actions.retire_key(key, by=request.user, now=clock.now())  # type: ignore[arg-type]
     return _people_answer(request, f"The key {key} is retired.")
 
 

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from portal import clock
 from portal.answer import answer
 from portal.audit.events import Event
 from portal.audit.models import AuditEvent
@@ -44,7 +44,7 @@ def erasure_page(request: SignedIn) -> HttpResponse:
         _insist_on_the_number(request.POST.get("ticket", ""), request.POST.get("again", ""))
         erasure.erase(
             subject.platform, subject.external_id, legal_basis=request.POST.get("legal_basis", ""),
-            ticket=request.POST.get("ticket", "").strip(), by=request.user, now=timezone.now(),
+            ticket=request.POST.get("ticket", "").strip(), by=request.user, now=clock.now(),
         )  # fmt: skip
         return redirect("erasure-done", pk=subject.id)
     if name:
@@ -116,7 +116,7 @@ def hold_ask(request: SignedIn) -> HttpResponse:
     hold = holding.ask(
         account, case=case, of=_lead(told.get("of", "")), reference=told.get("reference", "").strip(),
         reason=told.get("reason", ""), confidential=told.get("confidential") == "on", by=request.user,
-        now=timezone.now(),
+        now=clock.now(),
     )  # fmt: skip
     return _told(request, f"{hold.asked_of} was asked to agree to {hold}. Until then it keeps nothing.")
 
@@ -124,7 +124,7 @@ def hold_ask(request: SignedIn) -> HttpResponse:
 def _verb(act: Callable[..., None], say: str) -> Callable[[SignedIn, UUID], HttpResponse]:
     def view(request: SignedIn, pk: UUID) -> HttpResponse:
         hold = get_object_or_404(Hold.objects.visible_to(request.user), pk=pk)
-        act(hold, by=request.user, now=timezone.now())
+        act(hold, by=request.user, now=clock.now())
         return _told(request, say.format(hold=hold))
 
     return view
@@ -146,7 +146,7 @@ hold_keep = requires(Permission.HOLD_ASK, Permission.HOLD_AGREE)(
 def hold_end(request: SignedIn, pk: UUID) -> HttpResponse:
     """Ask a lead to agree to a release."""
     hold = get_object_or_404(Hold.objects.visible_to(request.user), pk=pk)
-    holding.ask_release(hold, of=_lead(request.POST.get("of", "")), by=request.user, now=timezone.now())
+    holding.ask_release(hold, of=_lead(request.POST.get("of", "")), by=request.user, now=clock.now())
     return _told(request, f"{hold.asked_of} was asked to agree to the release of {hold}; it keeps until then.")
 
 
@@ -161,7 +161,7 @@ def _holds(user: User) -> dict[str, Any]:
         .order_by("-asked_at")[:MOST_HOLDS]
     )
     names, reasons = erasure.names_of(hold.account for hold in rows), open_values(hold.reason for hold in rows)
-    now = timezone.now()
+    now = clock.now()
     shown: list[dict[str, Any]] = [
         {
             "hold": hold,
@@ -220,7 +220,7 @@ def retention_page(request: SignedIn) -> HttpResponse:
 @require_POST
 def retention_look(request: SignedIn) -> HttpResponse:
     """A dry run now."""
-    retention.sweep(by=request.user, now=timezone.now())
+    retention.sweep(by=request.user, now=clock.now())
     return answer(
         request, "privacy/retention.html#figures", to="retention", say="Looked; nothing was deleted.", **_retention()
     )

@@ -12,7 +12,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
 
 from moderation.desk.hostile import Segment, segments
-from portal import wording
+from portal import clock, wording
 from portal.people.permissions import Permission
 from portal.privacy.masking import masked as mask
 
@@ -28,13 +28,13 @@ def masked(value: str | None, kind: str = "handle") -> str:
 @register.filter
 def since(when: datetime | None) -> SafeString | str:
     """How long ago, with the exact time on focus and hover."""
-    return _time(when, wording.since(when, timezone.now())) if when else "–"
+    return _time(when, wording.since(when, clock.now())) if when else "–"
 
 
 @register.filter
 def due(when: datetime | None) -> SafeString | str:
     """Where a deadline stands, with the exact time on hover."""
-    return _time(when, wording.due(when, timezone.now())) if when else "–"
+    return _time(when, wording.due(when, clock.now())) if when else "–"
 
 
 @register.filter

@@ -6,7 +6,6 @@ import json
 from typing import Any, cast
 
 from django.core.exceptions import RequestDataTooBig
-from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers
@@ -15,6 +14,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from portal import clock
 from portal.people.models import User
 from portal.people.permissions import Permission, api_requires
 from portal.problem import problem
@@ -127,7 +127,7 @@ def signals(request: Request) -> Response:
         return problem(400, str(error))
     if len(raw) > MOST:
         return problem(413, f"A delivery has at most {MOST:,} signals; this one has {len(raw):,}. Send it in parts.")
-    receipt = actions.ingest(raw, by=cast(User, request.user), now=timezone.now(), door="api", sizes=sizes)
+    receipt = actions.ingest(raw, by=cast(User, request.user), now=clock.now(), door="api", sizes=sizes)
     return Response(
         {
             "accepted": receipt.accepted,

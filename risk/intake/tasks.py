@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 from celery import shared_task
-from django.utils import timezone
 
+from portal import clock
 from portal.people.models import User
 
 from . import pulling
@@ -20,4 +20,4 @@ def pull(**_later: Any) -> None:
     """Ask every described system for what is new."""
     end = time.monotonic() + SECONDS
     by = User.objects.service("pull")
-    pulling.pull_all(by=by, clock=timezone.now, stopped=lambda: time.monotonic() > end)
+    pulling.pull_all(by=by, clock=clock.now, stopped=lambda: time.monotonic() > end)

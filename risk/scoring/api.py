@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, cast
 
 from django.http import Http404
-from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
@@ -13,7 +12,7 @@ from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from portal import cursor
+from portal import clock, cursor
 from portal.people.models import User
 from portal.people.permissions import Permission, api_requires
 from portal.problem import problem
@@ -168,7 +167,7 @@ def account(request: Request, platform: str, external_id: str) -> Response:
     found = Account.objects.filter(platform=platform, external_id=external_id).first()
     if found is None:
         raise Http404
-    now = timezone.now()
+    now = clock.now()
     actions.look(found, by=who(request), now=now)
     empty: dict[str, Any] = {"cases": [], "decisions": [], "enforcements": []}
     return Response(empty | reading.card(found, lanes=who(request).lanes, now=now))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from celery import shared_task
-from django.utils import timezone
+
+from portal import clock
 
 from . import actions
 
@@ -15,7 +16,7 @@ def score_stale(**_later: object) -> int:
     """Score what waits, batch after batch."""
     scored = 0
     for _ in range(MOST_BATCHES):
-        scored += (batch := actions.score_stale(now=timezone.now()))
+        scored += (batch := actions.score_stale(now=clock.now()))
         if not batch:
             break
     return scored

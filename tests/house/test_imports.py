@@ -20,6 +20,7 @@ STAIRS: tuple[tuple[str, ...], ...] = (
         "portal.wording",
         "portal.described",
         "portal.line",
+        "portal.clock",
     ),
     ("portal.answer", "portal.cursor", "portal.problem", "portal.peer"),
     ("portal.audit",),

@@ -16,13 +16,13 @@ PURE = {
 }  # fmt: skip
 WORLD = (
     "django.core.cache", "django.db", "django.http", "django.shortcuts", "django.utils.timezone", "http.client",
-    "os", "pathlib", "psycopg2", "random", "redis", "requests", "secrets", "socket", "subprocess", "time",
-    "urllib.request",
+    "os", "pathlib", "portal.clock", "psycopg2", "random", "redis", "requests", "secrets", "socket", "subprocess",
+    "time", "urllib.request",
 )  # fmt: skip
 ROOMS_WITH_HANDS = {"actions", "api", "models", "reading", "tasks", "views"}
 CLOCK_AND_DICE = {
-    "date.today", "datetime.now", "datetime.today", "datetime.utcnow", "open", "timezone.now", "uuid1", "uuid4",
-    "uuid7",
+    "date.today", "datetime.now", "datetime.today", "datetime.utcnow", "open", "timezone.now", "clock.now", "uuid1",
+    "uuid4", "uuid7",
 }  # fmt: skip
 
 

@@ -31,7 +31,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let the pages believe that it is some minutes past noon: `told(minutes=20)`."""
 
     def tell(**some: float) -> None:
-        monkeypatch.setattr("django.utils.timezone.now", lambda: make.later(**some))
+        monkeypatch.setattr("portal.clock.now", lambda: make.later(**some))
 
     return tell
 

@@ -8,12 +8,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Count
-from django.utils import timezone
 
 from moderation.enforcement import connector, trying
 from moderation.enforcement.description import Description, parse
 from moderation.enforcement.models import Backend, Enforcement
-from portal import peer
+from portal import clock, peer
 from portal.described import BadDescription
 
 
@@ -62,7 +61,7 @@ class Command(BaseCommand):
         except BadDescription as bad:
             self.stderr.write(str(bad))
             raise SystemExit(trying.WRONG) from None
-        found = trying.try_out(description, account=account, clock=timezone.now())
+        found = trying.try_out(description, account=account, clock=clock.now())
         for one in found:
             if one.verdict == trying.FINE:
                 self.stdout.write(f"{description.name}: {one.said}")

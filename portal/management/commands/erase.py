@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
 
+from portal import clock
 from portal.people.models import User
 from portal.people.permissions import Permission
 from portal.privacy import erasure
@@ -59,7 +59,7 @@ class Command(BaseCommand):
         try:
             if options["apply"]:
                 seen = erasure.erase(
-                    *line, legal_basis=options["legal_basis"], ticket=options["ticket"], by=by, now=timezone.now(),
+                    *line, legal_basis=options["legal_basis"], ticket=options["ticket"], by=by, now=clock.now(),
                     one_of_many=True,
                 )  # fmt: skip
             elif (subject := erasure.find(*line)) is None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
-from django.utils import timezone
 
+from portal import clock
 from portal.people import actions
 from portal.people.models import Grant, User
 from portal.refusal import Refused
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         password = os.environ.get("FIRST_ADMIN_PASSWORD") or getpass.getpass("Password: ")
         if len(password) < 12:
             raise CommandError("A password has 12 characters or more.")
-        by, now = User.objects.service("system"), timezone.now()
+        by, now = User.objects.service("system"), clock.now()
         try:
             user = actions.create_user(username, by=by, now=now, password=password)
             actions.grant(user, "admin", by=by, now=now)

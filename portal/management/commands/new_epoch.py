@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
 
+from portal import clock
 from portal.audit import epochs, signing
 from portal.people.models import User
 from portal.privacy import actions as privacy
@@ -40,7 +40,7 @@ class Command(BaseCommand):
             opened = epochs.open_epoch(
                 signer,
                 by=system,
-                now=timezone.now(),
+                now=clock.now(),
                 reason=kept.pk,
                 commitment=bytes(kept.commitment).hex(),
                 ticket=ticket,

@@ -6,11 +6,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.db import transaction
-from django.utils import timezone
 
 from moderation.cases import actions as cases
 from moderation.decisions import actions as decisions
 from moderation.enforcement import actions as enforcement
+from portal import clock
 from portal.people.models import User
 from risk.intake import actions as intake
 from risk.strategy import actions as strategy
@@ -21,6 +21,6 @@ class Command(BaseCommand):
 
     @transaction.atomic
     def handle(self, *_arguments: Any, **_options: Any) -> None:
-        by, now = User.objects.service("system"), timezone.now()
+        by, now = User.objects.service("system"), clock.now()
         for room in (intake, strategy, cases, decisions, enforcement):
             room.ship(by=by, now=now)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
 
+from portal import clock
 from portal.people.models import User
 from portal.privacy import retention
 
@@ -23,9 +23,7 @@ class Command(BaseCommand):
         if unknown := set(options["rule"]) - set(retention.RULES):
             raise CommandError(f"There is no rule {min(unknown)}; there are {', '.join(retention.RULES)}.")
         apply = options["apply"]
-        lines = retention.sweep(
-            by=User.objects.service("system"), now=timezone.now(), apply=apply, rules=options["rule"]
-        )
+        lines = retention.sweep(by=User.objects.service("system"), now=clock.now(), apply=apply, rules=options["rule"])
         for line in lines:
             oldest = f"{line.due.oldest:%Y-%m-%d}" if line.due.oldest else "-"
             said = f"deleted {line.deleted}" if apply else "dry run"

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
+from portal import clock
 from portal.people.models import User
 from risk.intake import stream
 
@@ -34,5 +34,5 @@ class Command(BaseCommand):
             signal.signal(name, lambda number, frame: stopping.append(number))
         by = User.objects.service("consume")
         self.stderr.write(f"Reading {address.stream}.")
-        consumer = stream.run(address, by=by, clock=timezone.now, stopped=lambda: bool(stopping), once=once)
+        consumer = stream.run(address, by=by, clock=clock.now, stopped=lambda: bool(stopping), once=once)
         self.stdout.write(f"accepted {consumer.accepted} duplicates {consumer.duplicates} rejected {consumer.rejected}")

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
+from portal import clock
 from portal.people.models import User
 from risk.intake import actions, bulk, catalogue
 from risk.intake.bulk import BadFile, Line
@@ -69,9 +69,7 @@ class Command(BaseCommand):
         try:
             while batch := list(itertools.islice(lines, BATCH)):
                 sizes = [line.size or 0 for line in batch]
-                receipt = actions.ingest(
-                    [line.raw for line in batch], by=by, now=timezone.now(), door="file", sizes=sizes
-                )
+                receipt = actions.ingest([line.raw for line in batch], by=by, now=clock.now(), door="file", sizes=sizes)
                 accepted, duplicates, seen = (
                     accepted + receipt.accepted,
                     duplicates + receipt.duplicates,

@@ -6,9 +6,8 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
-from portal import peer
+from portal import clock, peer
 from portal.people.models import User
 from risk.intake import feeds, pulling
 
@@ -33,7 +32,7 @@ class Command(BaseCommand):
         worst = 0
         for one in chosen:
             try:
-                self.tell(one, pulling.pull(there[one], by=by, clock=timezone.now, again=again))
+                self.tell(one, pulling.pull(there[one], by=by, clock=clock.now, again=again))
             except pulling.Stuck as stuck:
                 self.stderr.write(f"{one}: {stuck}")
                 worst = max(worst, 2 if stuck.away else 1) if worst != 1 else 1
