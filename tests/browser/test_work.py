@@ -223,6 +223,6 @@ def test_what_the_account_holder_will_read_follows_the_choice(visit: Any) -> Non
     page.locator("#holder-notice .words").first.wait_for()
 
     page.locator("[name=outcome][value=no_action]").check(force=True)
-    page.locator("#holder-notice .words").wait_for(state="hidden")
+    page.locator("#holder-notice .words").first.wait_for(state="hidden")
     assert page.url == before
     assert Decision.objects.filter(made_by__username="ada", status="held").count() == 0
