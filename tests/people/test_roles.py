@@ -20,6 +20,7 @@ TABLE: dict[P, set[str]] = {
     P.DASHBOARD_OWN: {"reviewer", "specialist", "lead"},
     P.DASHBOARD_READ: {"lead", "analyst", "auditor"},
     P.DECISION_APPROVE: {"specialist", "lead"},
+    P.DECISION_BULK: {"lead"},
     P.DECISION_MAKE: {"reviewer", "specialist", "lead"},
     P.DECISION_REVERSE: {"lead"},
     P.ENFORCEMENT_READ: {"lead", "auditor", "operator"},

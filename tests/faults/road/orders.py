@@ -118,6 +118,8 @@ def made_before(accounts: list[Any]) -> list[Any]:
     from tests.enforcement.world import released_decision
     from tests.make import tell
 
+    if not accounts:
+        return []
     first = released_decision(accounts[0])
     decisions = [first]
     for start in range(1, len(accounts), 100):
