@@ -299,6 +299,8 @@ class Caller(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Cache-Control", "no-store")
+        if self.close_connection:
+            self.send_header("Connection", "close")  # or the next call comes on a connection that is gone
         for name, value in headers:
             self.send_header(name, value)
         self.end_headers()

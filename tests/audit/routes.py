@@ -24,7 +24,7 @@ from django.forms import modelform_factory
 
 from moderation.cases.models import Case, Note, Queue, Workflow
 from moderation.decisions.models import Decision, Policy
-from moderation.enforcement.models import Enforcement, Finding
+from moderation.enforcement.models import Enforcement, Finding, Notice
 from portal.audit.actions import record
 from portal.audit.events import Event
 from portal.celery import app
@@ -108,7 +108,7 @@ CHANGES = {
     "risk_version": "review = 100",
 }
 # Who points at whom: without these rows the table can be emptied, as far as keys go.
-POINT_AT = {"moderation_enforcement": ("moderation_attempt", "moderation_finding")}
+POINT_AT = {"moderation_enforcement": ("moderation_attempt", "moderation_finding", "moderation_notice")}
 
 
 def emptied(table: str) -> Route:
@@ -116,7 +116,8 @@ def emptied(table: str) -> Route:
 
     def act(world: World) -> None:
         with transaction.atomic():
-            viewed("case:0", *Finding.objects.all())
+            told = Notice.objects.values_list("decision_id", flat=True)
+            viewed("case:0", *Finding.objects.all(), *(f"decision:{pk}" for pk in told))
             sql(*(f"DELETE FROM {other}" for other in POINT_AT.get(table, ())), f"DELETE FROM {table}")
 
     return act

@@ -18,5 +18,6 @@ def assert_holds(number: str) -> None:
     assert played.stdout, played.stderr[-3000:]
     told = json.loads(played.stdout.splitlines()[-1])
     assert told["holds"]
-    assert {line: figures for line, (held, figures) in told["holds"].items() if not held} == {}
+    wrong = {line: figures for line, (held, figures) in told["holds"].items() if not held}
+    assert not wrong, wrong
     assert played.returncode == 0

@@ -205,11 +205,11 @@ def test_every_rule_has_a_period_and_somebody_who_walks_it(settings):
 
 def test_it_is_applied_once_a_day(monkeypatch):
     told()
-    monkeypatch.setattr("django.utils.timezone.now", lambda: later(days=100))
+    monkeypatch.setattr("portal.clock.now", lambda: later(days=100))
     tasks.apply_retention()
-    monkeypatch.setattr("django.utils.timezone.now", lambda: later(days=100, hours=5))
+    monkeypatch.setattr("portal.clock.now", lambda: later(days=100, hours=5))
     tasks.apply_retention()
-    monkeypatch.setattr("django.utils.timezone.now", lambda: later(days=101))
+    monkeypatch.setattr("portal.clock.now", lambda: later(days=101))
     tasks.apply_retention()
 
     assert RetentionRun.objects.filter(applied=True).count() == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.db.models import Count
 from moderation.enforcement import connector, trying
 from moderation.enforcement.description import Description, parse
 from moderation.enforcement.models import Backend, Enforcement
-from portal import clock, peer
+from portal import peer
 from portal.described import BadDescription
 
 
@@ -61,7 +62,7 @@ class Command(BaseCommand):
         except BadDescription as bad:
             self.stderr.write(str(bad))
             raise SystemExit(trying.WRONG) from None
-        found = trying.try_out(description, account=account, clock=clock.now())
+        found = trying.try_out(description, account=account, clock=datetime.now(UTC))
         for one in found:
             if one.verdict == trying.FINE:
                 self.stdout.write(f"{description.name}: {one.said}")
