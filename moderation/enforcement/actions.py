@@ -111,14 +111,16 @@ def _claim(account_id: UUID, *, now: datetime | None) -> _Sent | None:
 
 def _may_call(row: Any, *, now: datetime | None) -> bool:
     """Not paused, not full; and while the breaker is open one probe per rest. Waiting costs no attempt."""
-    if row.paused_at is not None or (row.open_until is not None and row.open_until > (now or row.clock)):
-        return False
-    if not counting.is_room(row):
+    if _rests(row, now=now) or not counting.is_room(row) or _rests(row, now=now):  # is_room may wait, and read anew
         return False
     if row.open_until is None:
         return True
     mine = Backend.objects.filter(pk=row.backend_id, open_until=row.open_until)
     return mine.update(open_until=(now or row.clock) + breaker.REST) == 1
+
+
+def _rests(row: Any, *, now: datetime | None) -> bool:
+    return row.paused_at is not None or (row.open_until is not None and row.open_until > (now or row.clock))
 
 
 @transaction.atomic

@@ -13,8 +13,10 @@ from .call import Answer
 from .models import Backend, Enforcement
 
 AT_A_TIME = 16  # claims of one backend that may be made in the same few milliseconds without counting each other
-_UNDER_WAY = """
-SELECT count(*), statement_timestamp() FROM moderation_enforcement WHERE backend_id = %s AND status = %s
+_STANDS = """
+SELECT statement_timestamp(), paused_at, open_until,
+       (SELECT count(*) FROM moderation_enforcement WHERE backend_id = backend.name AND status = %s)
+FROM moderation_backend AS backend WHERE name = %s
 """
 _successes = breaker.Tally()
 
@@ -38,7 +40,8 @@ def is_room(row: Any) -> bool:
     """Whether one more call may be under way, inside the claim's transaction; `under_way` was counted without a lock.
 
     Near the cap it is counted again, one claim of a backend after the other, until each is committed. A claim that had
-    to wait for others begins only then, by the database's clock and by ours.
+    to wait for others begins only then, by the database's clock and by ours; and whether the backend may be called is
+    read again too, for while it waited one of the others may have found that nobody is there.
     """
     at_once = connector.descriptions()[row.backend_id].at_once
     if row.under_way + AT_A_TIME < at_once:
@@ -48,6 +51,6 @@ def is_room(row: Any) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('at_once:' || %s, 0))", [row.backend_id])
         row.asked = time.monotonic()
-        cursor.execute(_UNDER_WAY, [row.backend_id, Enforcement.Status.IN_FLIGHT])
-        under_way, row.clock = cursor.fetchone()
+        cursor.execute(_STANDS, [Enforcement.Status.IN_FLIGHT, row.backend_id])
+        row.clock, row.paused_at, row.open_until, under_way = cursor.fetchone()
     return int(under_way) < at_once

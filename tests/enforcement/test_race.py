@@ -11,8 +11,9 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
-from moderation.enforcement import actions, connector, tasks
-from moderation.enforcement.models import Attempt, Enforcement
+from moderation.enforcement import actions, breaker, connector, tasks
+from moderation.enforcement.models import Attempt, Backend, Enforcement
+from tests.faults.stage import until
 from tests.make import change
 
 from .world import account, released_decision
@@ -102,3 +103,30 @@ def test_a_backend_is_never_called_by_more_at_once_than_it_allows(real_commits, 
     at_once(*[lambda pk=pk: actions._claim(pk, now=None) for pk in accounts])
 
     assert Enforcement.objects.filter(status="in_flight").count() == 2
+
+
+def test_a_claim_that_waited_for_room_sees_that_the_backend_went_away_meanwhile(real_commits, ordered, monkeypatch):
+    allowed = replace(connector.descriptions()["platform"], at_once=2)
+    monkeypatch.setattr(connector, "descriptions", lambda: {"platform": allowed})
+    row = ordered("label", now=timezone.now())
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('at_once:' || %s, 0))", [row.backend_id])
+        made: list[Any] = []
+        claiming = threading.Thread(
+            target=lambda: made.extend(at_once(lambda: actions._claim(row.account_id, now=None)))
+        )
+        claiming.start()
+        assert until(_somebody_waits, within=10)
+        change(Backend.objects.filter(pk=row.backend_id), open_until=timezone.now() + breaker.REST)
+    claiming.join()
+
+    assert made == [None]
+    row.refresh_from_db()
+    assert (row.status, row.attempts) == ("queued", 0)
+
+
+def _somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        return bool(cursor.fetchone()[0])
