@@ -190,11 +190,12 @@ def _decide(
         settled = replace(settled, needs_approval=True, approval_why=second_person)
     if limits:
         insist_on_the_cap(by, word.outcome, now=now)
-    _conclude(case, settled=settled, word=word, by=by, now=now, proposed=settled.needs_approval)
     undo_for = max(0, min(60, undo_for))
-    decision = write(
-        case, word, settled, by=by, now=now, version=version, request_key=request_key, undo_seconds=undo_for
-    )
+    with audit.together():
+        _conclude(case, settled=settled, word=word, by=by, now=now, proposed=settled.needs_approval)
+        decision = write(
+            case, word, settled, by=by, now=now, version=version, request_key=request_key, undo_seconds=undo_for
+        )
     tell("DELETE FROM moderation_draft WHERE case_id = %s AND user_id = %s", [case.pk, by.pk])
     if decision.status == Decision.Status.HELD and undo_for == 0:
         release(decision, by=by, now=now)

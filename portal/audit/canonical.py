@@ -43,29 +43,27 @@ def payload_hash(payload: bytes) -> bytes:
 
 
 def _check(value: Any, path: Path, depth: int) -> bool:
-    """Raise for what has no exact bytes; say whether a key lies beyond the basic plane."""
+    """Raise for what has no exact bytes; say whether a key lies beyond the basic plane. Most values are plain text."""
     if depth > MAX_DEPTH:
         raise NotCanonical(f"{_words(path)}: deeper than {MAX_DEPTH} levels")
-    if isinstance(value, str):
-        _check_text(value, path)
-        return False
-    if value is None or isinstance(value, bool):
-        return False
-    if isinstance(value, int):
-        if not -MAX_INT <= value <= MAX_INT:
-            raise NotCanonical(f"{_words(path)}: an integer beyond 2^53-1; write it as a string")
-        return False
     astral = False
-    if isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            astral |= _check(item, (path, f"[{index}]"), depth + 1)
-    elif isinstance(value, dict):
+    if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
                 raise NotCanonical(f"{_words(path)}: a key that is not text")
-            astral |= not key.isascii() and _check_text(key, path) and max(key) > "\uffff"
-            astral |= _check(item, (path, f".{key}"), depth + 1)
-    else:
+            if not key.isascii():
+                astral |= _check_text(key, path) and max(key) > "\uffff"
+            if type(item) is not str or not item.isascii() or depth == MAX_DEPTH:
+                astral |= _check(item, (path, f".{key}"), depth + 1)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            astral |= _check(item, (path, f"[{index}]"), depth + 1)
+    elif isinstance(value, str):
+        _check_text(value, path)
+    elif isinstance(value, int):
+        if not -MAX_INT <= value <= MAX_INT:
+            raise NotCanonical(f"{_words(path)}: an integer beyond 2^53-1; write it as a string")
+    elif value is not None:
         kind = type(value).__name__
         raise NotCanonical(f"{_words(path)}: {kind} has no canonical form; write numbers with a point as text")
     return astral

@@ -50,3 +50,44 @@ def test_it_refuses_outside_a_transaction(real_commits):
         audit.record(Event.CASE_CLAIMED, by="user:1", of="case:12")
 
     assert not AuditEvent.objects.exists()
+
+
+def test_it_writes_by_one_statement_what_is_recorded_together(ada, noon, django_assert_num_queries):
+    with transaction.atomic(), django_assert_num_queries(1), audit.together():
+        made = [audit.record(Event.CASE_DECIDED, by=ada, of=f"case:{number}", now=noon) for number in range(3)]
+
+    assert _decided() == [event.subjects for event in made]
+
+
+def test_what_is_recorded_together_goes_with_the_error(ada, noon):
+    with pytest.raises(NotCanonical):
+        _record_together(ada, noon, 1, 0.5)
+    audit.record(Event.CASE_DECIDED, by=ada, of="case:3", now=noon)
+
+    assert _decided() == [["case:3"]]
+
+
+def test_a_savepoint_that_is_taken_back_takes_its_events(ada, noon):
+    with audit.together():
+        audit.record(Event.CASE_DECIDED, by=ada, of="case:1", now=noon)
+        with pytest.raises(NotCanonical):
+            _record_in_a_savepoint(ada, noon, 2, 0.5)
+
+    assert _decided() == [["case:1"]]
+
+
+def _record_together(ada, noon, *weights):
+    with audit.together():
+        for weight in weights:
+            audit.record(Event.CASE_DECIDED, by=ada, of=f"case:{weight}", now=noon, weight=weight)
+
+
+def _record_in_a_savepoint(ada, noon, *weights):
+    with transaction.atomic():
+        for weight in weights:
+            audit.record(Event.CASE_DECIDED, by=ada, of=f"case:{weight}", now=noon, weight=weight)
+
+
+def _decided():
+    written = AuditEvent.objects.filter(type=Event.CASE_DECIDED).order_by("occurred_at", "id")
+    return list(written.values_list("subjects", flat=True))

@@ -22,6 +22,7 @@ EXEMPT = {
     "portal.audit.actions.name_of": "names a thing; changes nothing",
     "portal.audit.actions.record": "is the writer",
     "portal.audit.actions.record_many": "is the writer",
+    "portal.audit.actions.together": "gathers what is recorded inside; changes nothing of its own",
     "portal.people.actions.end_sessions": "part of disable(), which records how many were ended",
     "portal.privacy.actions.keep": "a part of the act that keeps the value; that act's event carries the commitment",
     "portal.privacy.actions.keep_many": "as keep()",

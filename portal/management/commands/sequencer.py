@@ -15,7 +15,7 @@ from portal.audit import sealing
 
 log = logging.getLogger(__name__)
 
-EVERY = 0.2  # seconds between two batches
+EVERY = 0.4  # seconds between two batches: the tree's upper tiles and a signature are paid once for each
 STANDING_BY = 0.3
 NO_DATABASE = 0.5
 LOCK = 0x5EA1
