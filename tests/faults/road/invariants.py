@@ -175,14 +175,25 @@ def prove(stage: Stage) -> Any:
 
 
 def _at_once(run: Run) -> None:
-    """By the database's clock: calls that were under way together, by backend."""
-    from moderation.enforcement import connector
-    from moderation.enforcement.models import Attempt
+    """Calls that were under way together, by backend: from an attempt's event to the action's next, whatever it was.
 
+    Both are stamped by the database as they are written: between counting and sending, and before the place is free.
+    """
+    from moderation.enforcement import connector
+    from moderation.enforcement.models import Enforcement
+    from portal.audit.models import AuditEvent
+
+    backends = {f"enforcement:{pk}": name for pk, name in Enforcement.objects.values_list("pk", "backend_id")}
     moments: dict[str, list[tuple[datetime, int]]] = collections.defaultdict(list)
-    tries = Attempt.objects.filter(ended_at__isnull=False).exclude(outcome="lost")
-    for backend, begun, ended in tries.values_list("enforcement__backend_id", "at", "ended_at"):
-        moments[backend] += [(begun, 1), (ended, -1)]
+    under_way_since: set[str] = set()
+    told = AuditEvent.objects.filter(type__startswith="enforcement.").order_by("occurred_at", "id")
+    for event, (action, *_), at in told.values_list("type", "subjects", "occurred_at").iterator(chunk_size=5000):
+        if action in under_way_since and event.removeprefix("enforcement.") in STATES:
+            under_way_since.discard(action)
+            moments[backends[action]].append((at, -1))
+        if event == "enforcement.attempted":
+            under_way_since.add(action)
+            moments[backends[action]].append((at, 1))
     most, allowed = {}, {}
     for backend, changes in moments.items():
         under_way = peak = 0
