@@ -96,6 +96,8 @@ def decide(name: str, seconds: float) -> None:
 def one_round(held: list[tuple[int, int, str]], *, sealed: bool, seconds: float, postmaster: int) -> Round:
     """Eight deciders at once on the cases they hold; takes the cases it used off the list."""
     with provers(sealed) as proving:
+        if len(held) < PROCESSES:
+            raise SystemExit("no case is left to decide: begin again with more --cases, or fewer --seconds or --pairs")
         deciders = [_decider(n, held, seconds) for n in range(PROCESSES)]
         before = _database_cpu(postmaster), sum(_cpu(one.pid) for one in proving)
         for one in deciders:

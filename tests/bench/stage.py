@@ -150,10 +150,10 @@ def below(pid: int) -> list[int]:
     return [found for child in children for found in (child, *below(child))]
 
 
-def ticks(pid: int) -> int:
-    """The CPU that a process has used, in parts of a second (`TICK` of them)."""
+def ticks(pid: int, *, ended: bool = False) -> int:
+    """The CPU that a process has used, in parts of a second (`TICK` of them); if asked, also its ended children."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     except OSError:
         return 0
-    return int(fields[11]) + int(fields[12])
+    return sum(int(one) for one in fields[11 : 15 if ended else 13])

@@ -64,11 +64,11 @@ def backlog(run: Run, stage: Stage, orders: Orders) -> None:
 
 
 def cpu(stage: Stage) -> dict[str, float]:
-    """Milliseconds of CPU that each has used with its children, on Linux."""
+    """Milliseconds of CPU that each has used with its children, living and ended, on Linux."""
     server = stage.servers.postgres
     assert server is not None
     pids = {name: stage.children[name].pid for name in ("worker", "dispatcher", "platform")} | {"postgres": server.pid}
-    return {name: sum(ticks(one) for one in (pid, *below(pid))) * 1000 / TICK for name, pid in pids.items()}
+    return {name: sum(ticks(one, ended=True) for one in (pid, *below(pid))) * 1000 / TICK for name, pid in pids.items()}
 
 
 SCENE = Scene(
