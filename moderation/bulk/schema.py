@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rest_framework import serializers
 
 from moderation.decisions.models import Approval, Outcome
@@ -10,7 +12,21 @@ from .choosing import BANDS, LABELS
 from .models import MOST, Bulk, BulkItem
 
 
-class FilterIn(serializers.Serializer[None]):
+class Exact(serializers.Serializer[None]):
+    """Refuses a field that is not there: a misspelt part of a filter would be no part of it, and choose everybody."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """As it is, if every name in it is known. Raises `ValidationError` with each that is not."""
+        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, dict) else []
+        if unknown:
+            known = ", ".join(self.fields)
+            raise serializers.ValidationError(
+                {name: [f"There is no such field; there are {known}."] for name in unknown}
+            )
+        return super().to_internal_value(data)
+
+
+class FilterIn(Exact):
     """Scores of the risk type that fit all of it, the highest first."""
 
     platform = serializers.CharField(max_length=64, required=False, allow_blank=True)
@@ -22,7 +38,7 @@ class FilterIn(serializers.Serializer[None]):
     rule = serializers.CharField(max_length=64, required=False, help_text="this rule gave points")
 
 
-class WhomIn(serializers.Serializer[None]):
+class WhomIn(Exact):
     """Whom it is about: a filter, or names."""
 
     risk_type = serializers.CharField(max_length=32)
@@ -51,14 +67,14 @@ class ProposalIn(WhomIn):
     )
 
 
-class AnswerIn(serializers.Serializer[None]):
+class AnswerIn(Exact):
     """The second lead's word; a reason where it is no. Who proposed it declines to take it back."""
 
     verdict = serializers.ChoiceField(choices=Approval.Verdict.choices)
     reason = serializers.CharField(max_length=2000, required=False, allow_blank=True)
 
 
-class UndoIn(serializers.Serializer[None]):
+class UndoIn(Exact):
     """Why it is taken back."""
 
     reason_code = serializers.CharField(max_length=32)

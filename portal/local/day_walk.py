@@ -16,6 +16,8 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from django.conf import settings
 from django.db import connection
 
+from moderation.bulk import actions as bulk
+from moderation.bulk import choosing
 from moderation.cases import actions as cases
 from moderation.cases.models import Case, Queue
 from moderation.decisions import actions as decisions
@@ -259,6 +261,18 @@ class Walk:
         intake.ingest([signal], by=self.upstream, now=now, door="seed")
         scoring.score([self.accounts([act.account])[act.account].pk], by=self.system, now=now)
         cases.take_new(now=now)
+
+    def do_group(self, act: Act, now: datetime) -> None:
+        """One decision on many, chosen by score: looked at, and proposed to another lead."""
+        by, told = self.users[act.who], act.told
+        chosen = choosing.by_filter(choosing.filter_in({"lowest": told["lowest"]}), risk_type=told["risk_type"])
+        seen = bulk.look(chosen.ids, by=by, now=now, risk_type=told["risk_type"], chosen=chosen.how)
+        bulk.propose(
+            chosen.ids, by=by, now=now, risk_type=told["risk_type"], outcome=told["outcome"],
+            reason_code=told["reason"], typed=len(seen.accounts), request_key=f"day-{next(self.keys)}",
+            note=told["note"], although=told["although"], until=now + timedelta(days=told["days"]), chosen=chosen.how,
+            digest=seen.digest.hex(),
+        )  # fmt: skip
 
     # -- what happens at the other end
 

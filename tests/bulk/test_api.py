@@ -75,6 +75,22 @@ def test_it_takes_one_way_to_say_whom(call, whom):
     assert call("lena", "post", "/preview", {"risk_type": "spam", **whom})[1] == 400
 
 
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ({"filter": {"lowest": 20, "score_to": 40}}, "score_to"),
+        ({"filter": {"lowest": 20}, "platform": "main"}, "platform"),
+    ],
+)
+def test_a_word_it_does_not_know_is_refused_for_it_would_choose_everybody(call, said, name):
+    told, status = call("lena", "post", "/preview", {"risk_type": "spam", **said})
+
+    assert status == 400
+    assert f"{name}" in json.dumps(told)
+    assert "There is no such field" in json.dumps(told)
+    assert not AuditEvent.objects.filter(type="bulk.previewed").exists()
+
+
 def test_its_whole_life(call):
     pk = proposed(call)
     assert call("lena", "post", f"/{pk}/approval", {"verdict": "approve"})[1] == 409

@@ -287,6 +287,16 @@ def test_every_ban_had_a_second_person(told: Told) -> None:
     assert not bans.filter(approved_by=None).exists()
 
 
+def test_one_decision_on_many_accounts_waits_for_a_second_lead(told: Told) -> None:
+    from moderation.bulk.models import Bulk
+
+    group = Bulk.objects.select_related("made_by").get()
+
+    assert (group.status, group.made_by.username, group.outcome) == ("proposed", "lena", "limit_reach")
+    assert group.accounts > 50  # so that it pauses after the first 50
+    assert group.items.filter(status="left_out").exists()
+
+
 def test_soon_after_ready_something_happens_without_a_click(told: Told) -> None:
     from moderation.cases.models import Case
     from moderation.enforcement.models import Enforcement
