@@ -53,8 +53,8 @@ class Filter:
     @property
     def says(self) -> dict[str, Any]:
         """The parts that say something."""
-        told = {name: value for name, value in asdict(self).items() if value != ""}
-        return told if (self.lowest, self.highest) != (0, 100) else _without(told, "lowest", "highest")
+        silent = {"lowest": 0, "highest": 100}
+        return {name: value for name, value in asdict(self).items() if value != silent.get(name, "")}
 
 
 def filter_in(data: Mapping[str, Any]) -> Filter:
@@ -143,7 +143,3 @@ def _points(told: Any, usual: int) -> int:
     if not (text.isascii() and text.isdigit() and int(text[:4]) <= 100):
         raise Refused("Give scores from 0 to 100.", status=400)
     return int(text)
-
-
-def _without(told: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in told.items() if name not in names}
