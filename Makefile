@@ -19,7 +19,7 @@ demo: $(VENV)/.runtime ## everything on this machine, with a believable day
 	exec $(PY) manage.py demo $(ARGS)
 
 test: $(VENV)/.dev $(VENV)/.chromium ## the whole suite
-	$(PY) -m pytest -q -n 2 --dist loadfile $(ARGS)
+	$(PY) -m pytest -q -n 3 --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, templates, migrations, stale docs
 	$(VENV)/bin/ruff check --quiet .

@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.playing import assert_holds
 
-ROUNDS = ("B1", "B2", "B16")
+ROUNDS = ("B1", "B2", "B10", "B16")
 
 
 @pytest.mark.slow

@@ -57,7 +57,7 @@ def play(run: Run) -> None:
     for name in ("worker", "dispatcher"):
         stage.start(name)
     begun = time.monotonic()
-    orders.some(accounts * len(KINDS))
+    orders.some(accounts * run.size["kinds"])
     through = until(lambda: not waiting(), within=run.size["within"], every=0.3)
     through = through or settle(stage, within=60)
     calls = stage.calls()
@@ -89,6 +89,6 @@ SCENE = Scene(
     "B7n",
     "the platform forgets its keys",
     play,
-    small={"accounts": 6, "within": 90},
-    full={"accounts": 300, "within": 420},
+    small={"accounts": 6, "kinds": 4, "within": 45},
+    full={"accounts": 300, "kinds": len(KINDS), "within": 420},
 )

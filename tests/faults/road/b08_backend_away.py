@@ -100,6 +100,6 @@ SCENE = Scene(
     "B8",
     "the backend is away",
     play,
-    small={"queued": 80, "accounts": 50, "away": 14, "at_once": 4, "drained": 60, "before": 40},
+    small={"queued": 40, "accounts": 30, "away": 13, "at_once": 4, "drained": 60, "before": 40},
     full={"queued": 2_000, "accounts": 600, "away": 180, "at_once": 4, "drained": 90, "before": 40},
 )

@@ -116,6 +116,6 @@ SCENE = Scene(
     "B9",
     "the backend says when to come again",
     play,
-    small={"accounts": 50, "told": 40, "short": 1, "rate": 0.6, "within": 60},
+    small={"accounts": 50, "told": 30, "short": 1, "rate": 0.6, "within": 15},
     full={"accounts": 1_600, "told": 2_000, "short": 4, "rate": 0.6, "within": 420},
 )
