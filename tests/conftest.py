@@ -139,7 +139,7 @@ def _empty_tables() -> None:
 
 
 def _delete_from(tables: Iterable[str], cursor: Any) -> None:
-    """Delete all rows of these tables, which no others point at, and begin their numbers anew."""
+    """Delete all rows of these tables and begin their numbers anew; the others are empty, so nothing points here."""
     cursor.execute("".join(f'ALTER TABLE "{table}" DISABLE TRIGGER USER;' for table in tables))
     cursor.execute("".join(f'DELETE FROM "{table}";' for table in tables))
     cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
