@@ -69,6 +69,6 @@ SCENE = Scene(
     "B10",
     "back and forth",
     play,
-    small={"actions": 40, "accounts": 8, "kills": 2, "dispatcher_kills": 1, "within": 120},
+    small={"actions": 60, "accounts": 3, "kills": 2, "dispatcher_kills": 1, "within": 120},
     full={"actions": 3_000, "accounts": 500, "kills": 40, "dispatcher_kills": 10, "within": 400},
 )
