@@ -1,4 +1,4 @@
-"""Is no effect lost or doubled when the backend forgets its keys? Small."""
+"""Is no effect lost or doubled when the backend forgets its keys, or an action kills who carries it out? Small."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.playing import assert_holds
 
-ROUNDS = ("B7n",)
+ROUNDS = ("B7n", "B15")
 
 
 @pytest.mark.slow
