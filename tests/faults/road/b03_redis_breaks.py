@@ -12,8 +12,6 @@ from .invariants import check
 from .orders import Orders
 from .scene import Run, Scene
 
-ADDED = 5.0  # seconds that the p99 from ordered to applied may grow
-
 
 def play(run: Run) -> None:
     """The same load twice: first unbroken, then with a break every few seconds."""
@@ -29,7 +27,9 @@ def play(run: Run) -> None:
     added = at(rough, 0.99) - at(calm, 0.99)
     figures = f"unbroken p50 {at(calm, 0.5):.2f} p99 {at(calm, 0.99):.2f} s ({len(calm)}); "
     figures += f"broken p50 {at(rough, 0.5):.2f} p99 {at(rough, 0.99):.2f} s ({len(rough)}); {added:+.2f} s"
-    run.hold(f"p99 to applied grows by <= {ADDED:.0f} s", bool(calm and rough) and added <= ADDED, figures)
+    most = size["added"]  # none at small size: a clock decides nothing in the suite of tests
+    held = bool(calm and rough) and (most is None or added <= most)
+    run.hold("p99 to applied grows" + (f" by <= {most} s" if most else ""), held, figures)
     check(run, stage)
 
 
@@ -42,8 +42,11 @@ def break_often(run: Run, stage: Stage, orders: Orders) -> None:
     for n, name in enumerate(breaks):
         away = dice.uniform(0.1, 1.5)
         time.sleep(max(0.0, begun + n * every + dice.random() - time.monotonic()))
+        stage.pause("worker")  # so that bells wait in Redis, and are lost with it
+        time.sleep(0.5)
         run.history.add("broken", name=name, away=away)
         BREAKS[name](stage, away)
+        stage.resume("worker")
         run.history.add("mended", name=name)
     ordering.join()
     run.hold("broken", True, ", ".join(f"{name} {run.size['each']}" for name in run.size["breaks"]))
@@ -53,6 +56,12 @@ SCENE = Scene(
     "B3",
     "Redis forgets, dies, comes back empty",
     play,
-    small={"breaks": ["flush", "kill", "empty"], "each": 1, "rate": 8, "calm": 4, "accounts": 40, "slow_ms": 20},
-    full={"breaks": ["flush", "kill", "empty"], "each": 20, "rate": 10, "calm": 60, "accounts": 200, "slow_ms": 20},
-)
+    small={
+        "breaks": ["flush", "kill", "empty"], "each": 1, "rate": 8, "calm": 4, "accounts": 40, "slow_ms": 20,
+        "added": None,
+    },
+    full={
+        "breaks": ["flush", "kill", "empty"], "each": 20, "rate": 10, "calm": 60, "accounts": 200, "slow_ms": 20,
+        "added": 5,
+    },
+)  # fmt: skip
