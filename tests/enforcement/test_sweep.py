@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from django.utils import timezone
 
 from moderation.enforcement import actions
+from moderation.enforcement.call import Answer, Meaning
 from moderation.enforcement.models import Enforcement, Finding
 from portal.audit.models import AuditEvent
 
@@ -65,3 +67,30 @@ def test_it_stops_what_took_five_workers_along(ordered):
         "enforcement.ordered", *["enforcement.attempted", "enforcement.retrying"] * 4,
         "enforcement.attempted", "enforcement.stopped",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("meaning", list(Meaning))
+def test_an_answer_to_a_lease_that_is_over_is_dropped_though_another_holds_the_action(ordered, platform, meaning):
+    action = ordered("suspend")
+    first = actions._claim(action.account_id, now=None)
+    Enforcement.objects.filter(pk=action.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    actions.sweep()
+    Enforcement.objects.filter(pk=action.pk).update(next_attempt_at=timezone.now())
+    second = actions._claim(action.account_id, now=None)
+    told = AuditEvent.objects.count()
+
+    actions._settle(first, Answer(meaning, "late"), now=None, at=first.clock)
+
+    action.refresh_from_db()
+    assert (action.status, action.lease_token) == ("in_flight", second.row.lease_token)
+    assert [t.outcome for t in action.tries.order_by("number")] == ["lost", "sent"]
+    assert AuditEvent.objects.count() == told
+    assert not Finding.objects.exists()
+    actions._settle(
+        second,
+        actions.connector.carry_out(second.description, second.call, clock=second.clock),
+        now=None,
+        at=second.clock,
+    )
+    action.refresh_from_db()
+    assert action.status == "applied"

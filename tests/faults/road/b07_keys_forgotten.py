@@ -90,5 +90,5 @@ SCENE = Scene(
     "the platform forgets its keys",
     play,
     small={"accounts": 6, "kinds": 4, "within": 45},
-    full={"accounts": 300, "kinds": len(KINDS), "within": 420},
+    full={"accounts": 300, "kinds": len(KINDS), "within": 900},
 )
