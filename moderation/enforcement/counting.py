@@ -12,7 +12,7 @@ from . import breaker, connector
 from .call import Answer
 from .models import Backend, Enforcement
 
-AT_A_TIME = 16  # claims of one backend that may be made in the same few milliseconds without counting each other
+AT_A_TIME = 64  # so far from its cap a backend's claims need not count each other: more do not come in a millisecond
 _STANDS = """
 SELECT statement_timestamp(), paused_at, open_until,
        (SELECT count(*) FROM moderation_enforcement WHERE backend_id = backend.name AND status = %s)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -95,14 +96,15 @@ def test_a_bell_tells_a_worker_only_that_something_is_due(real_commits, ordered,
     assert [effect["key"] for effect in platform.ledger.rows] == [str(row.pk)]
 
 
-def test_a_backend_is_never_called_by_more_at_once_than_it_allows(real_commits, ordered, monkeypatch):
-    allowed = replace(connector.descriptions()["platform"], at_once=2)
+@pytest.mark.parametrize(("allows", "come"), [(2, 8), (20, 30)])
+def test_a_backend_is_never_called_by_more_at_once_than_it_allows(real_commits, ordered, monkeypatch, allows, come):
+    allowed = replace(connector.descriptions()["platform"], at_once=allows)
     monkeypatch.setattr(connector, "descriptions", lambda: {"platform": allowed})
-    accounts = [ordered("label", now=timezone.now()).account_id for _ in range(8)]
+    accounts = [ordered("label", now=timezone.now()).account_id for _ in range(come)]
 
     at_once(*[lambda pk=pk: actions._claim(pk, now=None) for pk in accounts])
 
-    assert Enforcement.objects.filter(status="in_flight").count() == 2
+    assert Enforcement.objects.filter(status="in_flight").count() == allows
 
 
 def test_a_claim_that_waited_for_room_sees_that_the_backend_went_away_meanwhile(real_commits, ordered, monkeypatch):
