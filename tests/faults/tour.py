@@ -234,7 +234,8 @@ class Tour:
         dropped = io.BytesIO(b"PK\x05\x06" + bytes(18))
         dropped.name = "export.zip"
         self.go("bundle-check", "auditor", bundle=dropped)
-        for pk in Evidence.objects.exclude(case__lane="minors").values_list("pk", flat=True)[:2]:
+        open_to_leads = Evidence.objects.exclude(case__lane="minors").exclude(case__status="handed_off")
+        for pk in open_to_leads.order_by("pk").values_list("pk", flat=True)[:2]:
             self.look("evidence", "lead", pk)
             self.go("evidence-copy", "lead", pk)
 
