@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -76,3 +76,29 @@ def line_of(text: str, where: str) -> int:
     while where and where not in lines:
         where = where.rpartition(".")[0]
     return lines.get(where, 1)
+
+
+class Walk:
+    """A walk through one description; every complaint knows its line. Raises `BadDescription` where it is no TOML."""
+
+    def __init__(self, text: str, *, file: str) -> None:
+        self.text, self.file, self.told = text, file, read(text, file=file)
+
+    def table(self, key: str, default: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The table of this name, or the default. Raises `BadDescription` where neither is there."""
+        table = self.told.get(key, default)
+        if not isinstance(table, dict):
+            self.refuse(key, f"[{key}] is missing")
+        return table
+
+    def only(self, table: Any, known: set[str], where: str) -> None:
+        """Raise `BadDescription` for what is no table, or holds a key that is not known; `where` is its dotted path."""
+        if not isinstance(table, dict):
+            self.refuse(where, f"{where} is a table")
+        for key in table:
+            if key not in known:
+                self.refuse(f"{where}.{key}".lstrip("."), f"knows no {key} here; there are {', '.join(sorted(known))}")
+
+    def refuse(self, where: str, reason: str) -> NoReturn:
+        """Raise `BadDescription` with the line of a dotted path."""
+        raise BadDescription(self.file, line_of(self.text, where), reason)

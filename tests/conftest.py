@@ -106,6 +106,17 @@ def provers(real_commits: None, tmp_path: Any, settings: Any) -> Iterator[Any]:
     both.close()
 
 
+@pytest.fixture
+def platform(tmp_path: Any, settings: Any) -> Iterator[Any]:
+    """The stand-in platform, and our settings pointing at it."""
+    from portal.local.platform import Platform
+
+    with Platform(data=tmp_path / "platform.jsonl", secret="s", port=0) as running:
+        settings.PLATFORM_URL, settings.PLATFORM_SECRET = running.url, "s"
+        settings.ENFORCEMENT_HOSTS = [running.url.removeprefix("http://")]
+        yield running
+
+
 FEW = 2000  # rows of a table that are deleted faster than all tables are truncated
 
 

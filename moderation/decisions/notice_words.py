@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any
 
 from portal import described
 from portal.described import BadDescription
@@ -146,7 +146,7 @@ def message(language: Language, template: str, facts: Facts) -> str:
 
 def parse(text: str, *, file: str) -> Language | Rules:
     """The language, or the rules, in a TOML text. Raises `BadDescription` with file, line and reason."""
-    check = _Check(text, file, described.read(text, file=file))
+    check = _Check(text, file=file)
     return check.rules() if file == f"{RULES}.toml" else check.language()
 
 
@@ -165,11 +165,8 @@ def whole(found: Mapping[str, Language | Rules]) -> tuple[Rules, dict[str, Langu
     return rules, languages
 
 
-class _Check:
-    """Walks one file; every complaint knows its line."""
-
-    def __init__(self, text: str, file: str, told: dict[str, Any]) -> None:
-        self.text, self.file, self.told = text, file, told
+class _Check(described.Walk):
+    """Walks the rules, or a language."""
 
     def rules(self) -> Rules:
         self.only(self.told, {"name", "fallback", "outcomes", "reversals", "policies"}, "")
@@ -265,19 +262,3 @@ class _Check:
         if not isinstance(value, str) or not value:
             self.refuse(key, f"{key} is a text")
         return str(value)
-
-    def table(self, key: str, default: dict[str, Any] | None = None) -> dict[str, Any]:
-        table = self.told.get(key, default)
-        if not isinstance(table, dict):
-            self.refuse(key, f"[{key}] is missing")
-        return table
-
-    def only(self, table: Any, known: set[str], where: str) -> None:
-        if not isinstance(table, dict):
-            self.refuse(where, f"{where} is a table")
-        for key in table:
-            if key not in known:
-                self.refuse(f"{where}.{key}".lstrip("."), f"knows no {key} here; there are {', '.join(sorted(known))}")
-
-    def refuse(self, where: str, reason: str) -> NoReturn:
-        raise BadDescription(self.file, described.line_of(self.text, where), reason)

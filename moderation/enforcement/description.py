@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any
 
 from portal import described
-from portal.described import BadDescription
 from portal.peer import AUTHS, Peer, value_at, wrong_names
 
 from .filling import wrong
@@ -104,14 +103,11 @@ class Description:
 
 def parse(text: str, *, file: str) -> Description:
     """The description in a TOML text. Raises `BadDescription`."""
-    return _Check(text, file, described.read(text, file=file)).description()
+    return _Check(text, file=file).description()
 
 
-class _Check:
-    """Walks one description; every complaint knows its line."""
-
-    def __init__(self, text: str, file: str, told: dict[str, Any]) -> None:
-        self.text, self.file, self.told = text, file, told
+class _Check(described.Walk):
+    """Walks a backend's description."""
 
     def description(self) -> Description:
         told = self.told
@@ -271,22 +267,6 @@ class _Check:
         if not isinstance(value, str) or not (value or empty):
             self.refuse(where, f"{where.rpartition('.')[2]} is a text")
         return str(value)
-
-    def table(self, key: str, default: dict[str, Any] | None = None) -> dict[str, Any]:
-        table = self.told.get(key, default)
-        if not isinstance(table, dict):
-            self.refuse(key, f"[{key}] is missing")
-        return table
-
-    def only(self, table: Any, known: set[str], where: str) -> None:
-        if not isinstance(table, dict):
-            self.refuse(where, f"{where} is a table")
-        for key in table:
-            if key not in known:
-                self.refuse(f"{where}.{key}".lstrip("."), f"knows no {key} here; there are {', '.join(sorted(known))}")
-
-    def refuse(self, where: str, reason: str) -> NoReturn:
-        raise BadDescription(self.file, described.line_of(self.text, where), reason)
 
 
 def _is_status(value: Any) -> bool:

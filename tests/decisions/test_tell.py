@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,15 +21,6 @@ from risk.intake.models import Account
 from tests.make import BAN, NOON, later, make_case, make_decision
 
 SUSPEND = {"outcome": "suspend", "reason_code": "bulk_messages", "until": NOON + timedelta(days=7), "note": "often"}
-
-
-@pytest.fixture
-def platform(tmp_path: Path, settings: Any) -> Iterator[Platform]:
-    """The stand-in platform, and our settings pointing at it."""
-    with Platform(data=tmp_path / "platform.jsonl", secret="s", port=0) as running:
-        settings.PLATFORM_URL, settings.PLATFORM_SECRET = running.url, "s"
-        settings.ENFORCEMENT_HOSTS = [running.url.removeprefix("http://")]
-        yield running
 
 
 def decide(by: Any, *, lang: str = "en", **word: Any) -> Decision:

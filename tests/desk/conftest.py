@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
+
+from tests.make import make_case
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +48,15 @@ def at_most() -> Callable[[int], contextlib.AbstractContextManager[Any]]:
         assert len(queries) <= limit, f"{len(queries)} queries, at most {limit} are allowed:\n{said}"
 
     return counted
+
+
+@pytest.fixture
+def now() -> datetime:
+    """The moment at which somebody sits down."""
+    return timezone.now()
+
+
+@pytest.fixture
+def mine(ada: Any, now: datetime) -> Any:
+    """A case that Ada holds."""
+    return make_case(at="claimed", by=ada, now=now)

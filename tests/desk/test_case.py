@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from django.utils import timezone
 
 from moderation.cases import actions as cases
 from portal.audit.models import AuditEvent
@@ -13,11 +12,6 @@ from risk.strategy import actions as strategies
 from tests.make import make_case, make_decision, make_score
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def now():
-    return timezone.now()
 
 
 @pytest.fixture

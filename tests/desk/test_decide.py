@@ -15,16 +15,6 @@ from tests.make import make_case, make_decision, make_row_account
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def now():
-    return timezone.now()
-
-
-@pytest.fixture
-def mine(ada, now):
-    return make_case(at="claimed", by=ada, now=now)
-
-
 def panel_of(client, case):
     html = client.get(f"/cases/{case.pk}/").content.decode()
     return {

@@ -5,18 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.utils import timezone
 
 from moderation.cases import actions as cases
 from moderation.decisions import actions as decisions
 from tests.make import make_case, make_decision, ship_settings
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def now():
-    return timezone.now()
 
 
 def page(client, address="/"):

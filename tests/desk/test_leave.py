@@ -5,21 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.utils import timezone
 
 from tests.make import make_case
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def now():
-    return timezone.now()
-
-
-@pytest.fixture
-def mine(ada, now):
-    return make_case(at="claimed", by=ada, now=now)
 
 
 def post(client, case, verb, **fields):

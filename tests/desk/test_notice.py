@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
 from moderation.decisions import actions as decisions
 from moderation.decisions.models import Decision
@@ -23,16 +22,6 @@ from .test_decide import decide
 
 pytestmark = pytest.mark.django_db
 SUSPEND = {"outcome": "suspend", "reason_code": "bulk_messages", "until_days": "7"}
-
-
-@pytest.fixture
-def now():
-    return timezone.now()
-
-
-@pytest.fixture
-def mine(ada, now):
-    return make_case(at="claimed", by=ada, now=now)
 
 
 def ask(client: Any, case: Any, **said: Any) -> str:

@@ -6,17 +6,11 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.utils import timezone
 
 from moderation.desk import lists
 from tests.make import make_case, ship_settings
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def now():
-    return timezone.now()
 
 
 @pytest.fixture

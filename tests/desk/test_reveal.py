@@ -22,11 +22,6 @@ MAIL = "lu.super@mail.example"
 
 
 @pytest.fixture
-def now():
-    return timezone.now()
-
-
-@pytest.fixture
 def account(now):
     return make_account(now=now, handle="lu_super_deals", email=MAIL, phone="+1 202 555 0143", birth_date="2009-02-03")
 

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import transaction
 
-from portal.local.platform import Platform
 from tests.conftest import NOON
 
 from .world import released_decision
-
-
-@pytest.fixture
-def platform(tmp_path: Path, settings: Any) -> Iterator[Platform]:
-    """The stand-in platform, and our settings pointing at it."""
-    with Platform(data=tmp_path / "platform.jsonl", secret="s", port=0) as running:
-        settings.PLATFORM_URL, settings.PLATFORM_SECRET = running.url, "s"
-        settings.ENFORCEMENT_HOSTS = [running.url.removeprefix("http://")]
-        yield running
 
 
 @pytest.fixture

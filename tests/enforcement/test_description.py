@@ -8,9 +8,10 @@ import pytest
 from django.conf import settings
 
 from moderation.enforcement.connector import FOLDER
-from moderation.enforcement.description import MEANINGS, REQUEST, TOP, BadDescription, parse
+from moderation.enforcement.description import MEANINGS, REQUEST, TOP, parse
 from moderation.enforcement.filling import NAMES
 from moderation.enforcement.kinds import KINDS, OPPOSITE
+from portal.described import BadDescription
 
 SHIPPED = (FOLDER / "platform.toml").read_text(encoding="utf-8")
 

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from tests.faults import (
-    test_road_away,
-    test_road_backend,
-    test_road_keys,
-    test_road_kills,
-    test_road_model,
-    test_road_races,
-    test_road_redis,
-    test_road_time,
-)
-from tests.faults.road.scene import scenes
+import importlib
+from pathlib import Path
 
-FILES = (
-    test_road_away,
-    test_road_backend,
-    test_road_keys,
-    test_road_kills,
-    test_road_model,
-    test_road_races,
-    test_road_redis,
-    test_road_time,
-)
+from tests.faults.road.scene import scenes
 
 
 def test_each_round_is_played_in_one_file() -> None:
-    assert sorted(number for file in FILES for number in file.ROUNDS) == sorted(scenes())
+    names = sorted(path.stem for path in Path(__file__).parent.glob("test_road_*.py"))
+    files = [importlib.import_module(f"tests.faults.{name}") for name in names]
+
+    assert sorted(number for file in files for number in file.ROUNDS) == sorted(scenes())

@@ -13,7 +13,7 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -33,13 +33,10 @@ WHY = "Sends the same lure to hundreds of people, behind a page that copies a ba
 
 
 @pytest.fixture
-def platform(tmp_path: Path, settings: Any) -> Iterator[Platform]:
-    """The stand-in platform, and our settings pointing at it."""
+def platform(platform: Platform, tmp_path: Path, settings: Any) -> Platform:
+    """The stand-in platform, with our own files beside its own."""
     settings.DATA_DIR = tmp_path
-    with Platform(data=tmp_path / "platform.jsonl", secret="s", port=0) as running:
-        settings.PLATFORM_URL, settings.PLATFORM_SECRET = running.url, "s"
-        settings.ENFORCEMENT_HOSTS = [running.url.removeprefix("http://")]
-        yield running
+    return platform
 
 
 @pytest.fixture
