@@ -12,7 +12,7 @@ from moderation.enforcement import actions as enforcement
 from moderation.enforcement.models import Finding
 from portal.audit.models import AuditEvent
 from tests.conftest import NOON
-from tests.enforcement.conftest import ordered, platform  # noqa: F401
+from tests.enforcement.conftest import ordered  # noqa: F401
 from tests.enforcement.world import released_decision
 from tests.make import later, tell
 
