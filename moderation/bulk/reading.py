@@ -181,5 +181,4 @@ def complaints(bulk: Bulk) -> int:
 
 def unable(items: BulkItemQuerySet) -> int:
     """How many measures of these stopped on the way, or nobody knows whether they are in force."""
-    stuck = (Enforcement.Status.STOPPED, Enforcement.Status.UNSURE)
-    return Enforcement.objects.filter(decision__in=items.decided().values("decision"), status__in=stuck).count()
+    return Enforcement.objects.standing().filter(decision__in=items.decided().values("decision")).count()

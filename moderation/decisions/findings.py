@@ -24,7 +24,6 @@ from portal.people.models import User
 from portal.wording import plain
 
 log = logging.getLogger(__name__)
-STILL = (Enforcement.Status.STOPPED, Enforcement.Status.UNSURE)
 WHY = {
     "drift": "The platform differs: {detail}",
     "stopped": "{kind} was not carried out: {detail}",
@@ -54,7 +53,7 @@ def close_settled(*, now: datetime, limit: int = 100) -> int:
     taken = Finding.objects.filter(kind__in=GO_BY_THEMSELVES, taken_at__gt=now - LOOK_BACK)
     stands = Enforcement.objects.filter(account=OuterRef("account"), decision__case__lane=OuterRef("lane"))
     over = Case.objects.waiting().filter(
-        ~Exists(stands.filter(status__in=STILL)), account__in=taken.values("account"), opened_by__in=GO_BY_THEMSELVES
+        ~Exists(stands.standing()), account__in=taken.values("account"), opened_by__in=GO_BY_THEMSELVES
     )
     closed = 0
     for pk in list(over.values_list("pk", flat=True)[:limit]):
@@ -73,7 +72,7 @@ def _take(pk: UUID, *, by: User, now: datetime) -> bool:
         return False
     before, action = finding.enforcement.decision.case, finding.enforcement
     goes = finding.kind in GO_BY_THEMSELVES
-    if goes and action.status not in STILL:  # a lead was quicker
+    if goes and action.status not in Enforcement.STANDS:  # a lead was quicker
         return reconciling.taken(finding, into=before, by=by, now=now)
     escalations = Queue.objects.filter(slug=ESCALATIONS, lane=before.lane).first() if goes else None
     why = WHY[finding.kind].format(detail=finding.detail, kind=plain(action.kind))

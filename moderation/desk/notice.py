@@ -101,7 +101,7 @@ def _state(notice: Notice) -> dict[str, Any]:
     if order is not None and order.status in GONE:
         return {"state": f"not delivered: {GONE[Enforcement.Status(order.status)]}", "tone": "warn"}
     if order is not None:
-        stands = order.status in (Enforcement.Status.STOPPED, Enforcement.Status.UNSURE)
+        stands = order.status in Enforcement.STANDS
         return {"state": "could not be delivered" if stands else "on its way", "tone": "danger" if stands else "warn"}
     if effect is not None and effect.status in GONE:
         return {"state": f"not sent: {GONE[Enforcement.Status(effect.status)]}", "tone": ""}

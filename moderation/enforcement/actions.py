@@ -128,8 +128,15 @@ def _settle(sent: _Sent, answer: Answer, *, now: datetime | None, at: datetime) 
     """Write down what came of it, if the lease is still ours; a late answer is dropped, for the same key asks again."""
     row = sent.row
     since = max(row.first_sent_at or at, row.due_at)
-    said = verdict.after_answer(answer, attempt=row.attempts, since=since, now=at, draw=random.random())
-    fields = {"detail": answer.detail, "next_attempt_at": said.next_try or at, "effect_id": answer.effect_id}
+    makes_way = row.kind == "notify" and answer.meaning == Meaning.LATER and notices.makes_way(row, at=at)
+    said = verdict.after_answer(
+        answer, attempt=row.attempts, since=since, now=at, draw=random.random(), makes_way=makes_way
+    )
+    fields = {
+        "detail": (said.because + answer.detail)[:500],
+        "next_attempt_at": said.next_try or at,
+        "effect_id": answer.effect_id,
+    }
     applied = answer.meaning == Meaning.APPLIED
     told_of = applied and row.kind != "notify" and notices.waits(row)
     if not _conclude(row, said, at=at, **fields):
@@ -138,7 +145,7 @@ def _settle(sent: _Sent, answer: Answer, *, now: datetime | None, at: datetime) 
     facts = {}
     if applied and row.kind == "notify":
         facts["delivered_at"] = notices.delivered(row, told=answer.delivered_at, at=at).isoformat()
-    _tell(row, said, why=answer.why, by=sent.by, now=now, at=at, **facts)
+    _tell(row, said, why=said.because + answer.why, by=sent.by, now=now, at=at, **facts)
     if told_of and (notice := notices.due(row, by=sent.by, now=now, at=at)):
         send_notice(notice, by=sent.by, now=now or at, after=row, also=_also(row)[2:])
     if answer.meaning == Meaning.PAUSE:
@@ -201,7 +208,8 @@ def _end(row: Enforcement, *, by: User, now: datetime | None) -> bool:
 @transaction.atomic
 def retry(enforcement: Enforcement, *, by: User, now: datetime) -> None:
     """Send a stopped or unsure action again, under the same key; its 23 hours begin anew."""
-    if reason := refusals.retry(enforcement):
+    overtaken = enforcement.kind == "notify" and notices.overtaken(enforcement)
+    if reason := refusals.retry(enforcement, overtaken=overtaken):
         raise Refused(reason, state=enforcement.status)
     fields = {"due_at": now, "next_attempt_at": _not_ahead(now), "lost_leases": 0}
     if not Enforcement.objects.move(enforcement, Enforcement.Status.QUEUED, **fields):

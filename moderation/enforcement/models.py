@@ -97,8 +97,9 @@ class AccountSequence(models.Model):
         return f"{self.account_id}: {self.last}"
 
 
-# Every action passes here twice, so it is one statement that nobody has to build: the first open action of an account
-# under its row lock, its backend's switch, how many calls are under way there, the database's clock, and who acts.
+# Every action passes here twice, so it is one statement that nobody has to build: the first action of an account that
+# is in the way, under its row lock, its backend's switch, how many calls are under way there, the database's clock, and
+# who acts.
 _HEAD = """
 SELECT e.*, a.platform, a.external_id, b.paused_at, b.open_until, d.case_id, statement_timestamp() AS clock,
     (SELECT count(*) FROM moderation_enforcement u
@@ -108,7 +109,7 @@ FROM moderation_enforcement e
 JOIN risk_account a ON a.id = e.account_id
 JOIN moderation_backend b ON b.name = e.backend_id
 JOIN moderation_decision d ON d.id = e.decision_id
-WHERE e.account_id = %s AND e.status = ANY(%s)
+WHERE e.account_id = %s AND e.status = ANY(%s) AND NOT (e.kind = 'notify' AND e.status IN ('stopped', 'unsure'))
 ORDER BY e.seq LIMIT 1 FOR NO KEY UPDATE OF e
 """
 
@@ -123,12 +124,20 @@ class EnforcementQuerySet(models.QuerySet["Enforcement"]):
         """Actions not yet in a final state."""
         return self.filter(status__in=Enforcement.OPEN)
 
+    def standing(self) -> EnforcementQuerySet:
+        """Actions that are not tried again by themselves: a lead sends them again or gives them up."""
+        return self.filter(status__in=Enforcement.STANDS)
+
+    def in_the_way(self) -> EnforcementQuerySet:
+        """Open actions that later ones of their account wait for: all but a notice that stands still."""
+        return self.open().exclude(kind="notify", status__in=Enforcement.STANDS)
+
     def visible_to(self, user: User) -> EnforcementQuerySet:
         """Actions this person may know of: those of cases in their lanes."""
         return self.filter(decision__case__lane__in=user.lanes)
 
     def head_of(self, account_id: UUID) -> Enforcement | None:
-        """The account's first open action, locked, with what a caller must know; inside a transaction."""
+        """The account's first action in the way, locked, with what a caller must know; inside a transaction."""
         return next(iter(self.raw(_HEAD, [account_id, list(Enforcement.OPEN)])), None)
 
     def waits_for(self, account_id: UUID) -> bool:
@@ -147,8 +156,8 @@ class EnforcementQuerySet(models.QuerySet["Enforcement"]):
         return self.annotate(clock=Now(), case_id=F("decision__case_id"))
 
     def due_heads(self) -> EnforcementQuerySet:
-        """What may be called now: each account's first open action, where the backend neither is paused nor rests."""
-        earlier = Enforcement.objects.open().filter(account=OuterRef("account"), seq__lt=OuterRef("seq"))
+        """What may be called now: each account's first in the way, where the backend neither is paused nor rests."""
+        earlier = Enforcement.objects.in_the_way().filter(account=OuterRef("account"), seq__lt=OuterRef("seq"))
         return self.filter(
             Q(backend__open_until__isnull=True) | Q(backend__open_until__lte=Now()),
             ~Exists(earlier),
@@ -188,15 +197,16 @@ class Enforcement(models.Model):
         CANCELLED = "cancelled"
         MOOT = "moot"  # the account is gone
 
-    OPEN = (Status.QUEUED, Status.IN_FLIGHT, Status.RETRYING, Status.STOPPED, Status.UNSURE)
+    STANDS = (Status.STOPPED, Status.UNSURE)  # until a lead retries or skips it
+    OPEN = (Status.QUEUED, Status.IN_FLIGHT, Status.RETRYING, *STANDS)
     COMES_FROM: dict[str, set[str]] = {
-        Status.QUEUED: {Status.STOPPED, Status.UNSURE},
+        Status.QUEUED: set(STANDS),
         Status.IN_FLIGHT: {Status.QUEUED, Status.RETRYING},
         Status.RETRYING: {Status.IN_FLIGHT},
         Status.APPLIED: {Status.IN_FLIGHT},
         Status.STOPPED: {Status.IN_FLIGHT},
         Status.UNSURE: {Status.IN_FLIGHT},
-        Status.SKIPPED: {Status.STOPPED, Status.UNSURE},
+        Status.SKIPPED: set(STANDS),
         Status.SUPERSEDED: {Status.QUEUED},
         Status.CANCELLED: {Status.QUEUED},
         Status.MOOT: {Status.IN_FLIGHT},

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import Exists, OuterRef
 
 from portal.audit.actions import Subject, record
 from portal.audit.events import Event
@@ -21,7 +22,7 @@ from portal.privacy.models import VaultValue
 from risk.intake.models import Account
 
 from .kinds import OPPOSITE
-from .models import Enforcement, Notice
+from .models import AccountSequence, Enforcement, Notice
 
 SKEW = timedelta(minutes=5)  # how far a backend's clock may stand from ours
 OVERTAKEN = "overtaken: what it tells of was lifted before it could be told"
@@ -101,6 +102,29 @@ def drop(notice: Notice, *, why: str, by: Subject | str, now: datetime | None, a
     facts = {"template": notice.template, "why": why}
     record(Event.NOTICE_DROPPED, by=by, of=f"decision:{notice.decision_id}", also=also, now=now, **facts)
     return True
+
+
+def makes_way(order: Enforcement, *, at: datetime) -> bool:
+    """Whether a notice keeps something waiting that could be sent by now; being told is worth less than that."""
+    behind = Enforcement.objects.filter(account=order.account_id, seq__gt=order.seq, due_at__lte=at)
+    return behind.filter(status=Enforcement.Status.QUEUED).exists()
+
+
+def overtaken(order: Enforcement) -> bool:
+    """Whether anything was ordered behind a notice, inside a transaction in which nothing more will be.
+
+    Its number is too old then: backends refuse what is older than what they did last, and its words may be, too.
+    """
+    AccountSequence.objects.select_for_update(no_key=True).get(pk=order.account_id)
+    return overtaken_of([order.pk]) != set()
+
+
+def overtaken_of(orders: Iterable[UUID]) -> set[UUID]:
+    """Which of these notices something was ordered behind, other than what was taken back."""
+    gone = (Enforcement.Status.SUPERSEDED, Enforcement.Status.CANCELLED)
+    behind = Enforcement.objects.filter(account=OuterRef("account"), seq__gt=OuterRef("seq")).exclude(status__in=gone)
+    mine = Enforcement.objects.filter(Exists(behind), pk__in=list(orders), kind="notify")
+    return set(mine.values_list("pk", flat=True))
 
 
 def said(order: UUID) -> dict[str, Any] | None:

@@ -7,15 +7,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .models import Backend, Enforcement
 
+OVERTAKEN = (
+    "Something was decided about this account since, which did not wait for the notice; the platform refuses what is "
+    "older. Give it up, and tell the account holder in another way."
+)
 
-def retry(enforcement: Enforcement) -> str | None:
-    """Only what stands still is sent again by hand."""
-    return None if enforcement.status in ("stopped", "unsure") else _stands(enforcement)
+
+def retry(enforcement: Enforcement, *, overtaken: bool) -> str | None:
+    """Only what stands still is sent again by hand, and no notice behind which something was ordered since."""
+    if enforcement.status not in enforcement.STANDS:
+        return _stands(enforcement)
+    return OVERTAKEN if overtaken else None
 
 
 def skip(enforcement: Enforcement, *, reason: str) -> str | None:
     """Only what stands still is given up, and somebody says why."""
-    if enforcement.status not in ("stopped", "unsure"):
+    if enforcement.status not in enforcement.STANDS:
         return _stands(enforcement)
     return None if reason.strip() else "Say why this action is given up; the reason stays with it."
 

@@ -6,20 +6,22 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 GIVE_UP = timedelta(hours=23)  # from the first send: inside the day that a backend remembers a key
+MAKES_WAY = timedelta(minutes=5)  # a notice that other actions wait behind; they matter more than being told of
 LONGEST_WAIT = 300  # seconds
 LOST_LEASES = 5  # a worker that dies this often over one action is killed by it
 SHORTEST_RETRY_AFTER, LONGEST_RETRY_AFTER = 1, 3600
 
 
 def next_try(
-    attempt: int, *, first_sent_at: datetime, now: datetime, draw: float, wait: int | None = None
-) -> datetime | None:
+    attempt: int, *, first_sent_at: datetime, now: datetime, draw: float, wait: int | None = None,
+    patience: timedelta = GIVE_UP,
+) -> datetime | None:  # fmt: skip
     """When to try again, or None to give up: full jitter up to min(300, 2^k) s until 23 h after the first send.
 
     `draw` is a number from 0 to 1. `wait` is what the backend asked for: never earlier than that, and spread over one
     second behind it, so that many who were told the same do not come back as one.
     """
-    if now - first_sent_at > GIVE_UP:
+    if now - first_sent_at > patience:
         return None
     if wait is not None:
         return now + timedelta(seconds=wait + draw)

@@ -21,6 +21,7 @@ class Verdict:
     next_try: datetime | None = None
     finding: str = ""
     final: bool = False
+    because: str = ""  # why it is given up, where the answer alone does not say so
 
 
 _SETTLED = {
@@ -31,15 +32,19 @@ _SETTLED = {
 }
 
 
-def after_answer(answer: Answer, *, attempt: int, since: datetime, now: datetime, draw: float) -> Verdict:
+def after_answer(
+    answer: Answer, *, attempt: int, since: datetime, now: datetime, draw: float, makes_way: bool = False
+) -> Verdict:
     """What an answer makes of the action. `since`: from when the time to give up counts."""
     if settled := _SETTLED.get(answer.meaning):
         return settled
     if answer.meaning == Meaning.PAUSE:  # nobody else tries until it is resumed, then at once
         return Verdict("retrying", "later", Event.ENFORCEMENT_RETRYING, next_try=now)
-    again = schedule.next_try(attempt, first_sent_at=since, now=now, draw=draw, wait=answer.wait)
+    patience = schedule.MAKES_WAY if makes_way else schedule.GIVE_UP
+    again = schedule.next_try(attempt, first_sent_at=since, now=now, draw=draw, wait=answer.wait, patience=patience)
     if again is None:
-        return Verdict("stopped", "later", Event.ENFORCEMENT_STOPPED, finding="stopped")
+        because = "given up, since other actions wait behind it: " if makes_way else "given up after 23 hours: "
+        return Verdict("stopped", "later", Event.ENFORCEMENT_STOPPED, finding="stopped", because=because)
     return Verdict("retrying", "later", Event.ENFORCEMENT_RETRYING, next_try=again)
 
 

@@ -12,6 +12,7 @@ from django.db.models import Count, Exists, Min, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
 
+from moderation.enforcement import notices
 from moderation.enforcement.connector import descriptions
 from moderation.enforcement.models import AccountSequence, Attempt, Backend, Enforcement
 from moderation.enforcement.reconciling import can_be_read, healed
@@ -135,10 +136,12 @@ def _rows(user: User, page: list[dict[str, Any]], *, now: datetime) -> list[dict
     tries: dict[UUID, list[Attempt]] = defaultdict(list)
     for attempt in Attempt.objects.filter(enforcement__in=[row["id"] for row in page]).order_by("number"):
         tries[attempt.enforcement_id].append(attempt)
-    return [_row(user, row, tries[row["id"]], now=now) for row in page]
+    vain = [row["id"] for row in page if row["kind"] == "notify" and row["status"] in Enforcement.STANDS]
+    overtaken = notices.overtaken_of(vain) if vain else set()
+    return [_row(user, row, tries[row["id"]], overtaken=row["id"] in overtaken, now=now) for row in page]
 
 
-def _row(user: User, row: dict[str, Any], tries: list[Attempt], *, now: datetime) -> dict[str, Any]:
+def _row(user: User, row: dict[str, Any], tries: list[Attempt], *, overtaken: bool, now: datetime) -> dict[str, Any]:
     platform, external_id = row["account__platform"], row["account__external_id"]
     reads = user.may(Permission.ACCOUNT_READ)
     return {
@@ -149,7 +152,8 @@ def _row(user: User, row: dict[str, Any], tries: list[Attempt], *, now: datetime
         "words": plain(row["kind"]),
         "heals": row["parent__kind"] == row["kind"] != "notify",
         "account": f"{platform} {external_id}",
-        "stands": row["status"] in (Enforcement.Status.STOPPED, Enforcement.Status.UNSURE),
+        "stands": row["status"] in Enforcement.STANDS,
+        "overtaken": overtaken,
         "account_url": reverse("account", args=[platform, external_id]) if reads else "",
         "case_url": reverse("case", args=[row["decision__case_id"]]) if user.may(Permission.CASE_READ) else "",
         "again": _again(row, now=now),

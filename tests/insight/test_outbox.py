@@ -26,9 +26,9 @@ def otto(person):
     return person("otto", "operator")
 
 
-def stop(decision):
+def stop(decision, **which):
     """An action that gave up after its second try."""
-    mine = Enforcement.objects.filter(decision=decision)
+    mine = Enforcement.objects.filter(decision=decision, **which)
     mine.update(status="in_flight", lease_token=uuid4(), lease_until=make.NOON, attempts=2)
     mine.update(status="stopped", lease_token=None, lease_until=None, detail="422: unknown scope <b>everything</b>")
     action = mine.get()
@@ -196,3 +196,25 @@ def test_it_asks_a_bounded_number_of_queries(signed_in, ada, ben, django_assert_
 
     with django_assert_max_num_queries(12):
         client.get(reverse("outbox"))
+
+
+def test_a_notice_behind_which_something_was_decided_is_given_up_and_not_sent_again(signed_in, ada, ben):
+    decision = decide(ada)
+    effect = Enforcement.objects.get(decision=decision)
+    with transaction.atomic():
+        about = {"decision_id": decision.pk, "account": effect.account, "by": ada, "now": make.NOON}
+        action = order(kind="notify", parent=effect, **about)
+    stop(decision, kind="notify")
+    client = signed_in(ben)
+    assert "Send again" in text_of(client)
+    with transaction.atomic():
+        order(kind="ban", **about)
+
+    page = text_of(client)
+    answer = client.post(reverse("enforcement-retry", args=[action.pk]), follow=True)
+
+    assert "Too late to send: something was decided since" in page
+    assert "Give up" in page
+    assert "Send again" not in page
+    assert answer.status_code == 409
+    assert "tell the account holder in another way" in answer.content.decode()

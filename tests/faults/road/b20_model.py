@@ -187,7 +187,8 @@ class Road(RuleBasedStateMachine):
         if not model.acts:
             return
         stands = [act for act in model.acts if act.status in ("stopped", "unsure")] if verb != "cancel" else []
-        act = (stands or model.acts)[k % len(stands or model.acts)]
+        open_to = [act for act in stands if k % 2 and not model.overtaken(act)] or stands or model.acts
+        act = open_to[k % len(open_to)]
         row = Enforcement.objects.get(pk=act.key)
         more = {"reason": "seen"} if verb == "skip" else {}
         try:

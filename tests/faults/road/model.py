@@ -6,18 +6,19 @@ checked to lie in its bounds and then taken over from what happened.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 PAIRS = {"label": "unlabel", "suspend": "unsuspend", "ban": "unban", "restrict": "unrestrict"}
 OPPOSITE = PAIRS | {lift: measure for measure, lift in PAIRS.items()}
-KINDS = (*OPPOSITE, "warn")
+KINDS = (*OPPOSITE, "warn", "notify")
 KEYS = {"label": "labelled", "suspend": "suspended", "ban": "banned"}
 SCOPES = ("live", "wings")  # the platform knows the first only
 OPEN = ("queued", "in_flight", "retrying", "stopped", "unsure")
 DAY = timedelta(hours=23)  # after that the platform may have forgotten the key
+MAKES_WAY = timedelta(minutes=5)  # so long a notice is tried where something waits behind it
 MOST_LOST = 5
 
 
@@ -42,7 +43,12 @@ class Act:
     @property
     def measure(self) -> str:
         """What it takes or lifts."""
-        return self.kind if self.kind in PAIRS or self.kind == "warn" else OPPOSITE[self.kind]
+        return OPPOSITE[self.kind] if self.kind in OPPOSITE and self.kind not in PAIRS else self.kind
+
+    @property
+    def in_the_way(self) -> bool:
+        """Whether later ones wait for it: not for a notice that stands still."""
+        return self.status in OPEN and not (self.kind == "notify" and self.status in ("stopped", "unsure"))
 
 
 @dataclass
@@ -71,13 +77,13 @@ class There:
             self.warned += 1
         elif kind in PAIRS:
             self.on.add((kind, scope))
-        else:
+        elif kind in OPPOSITE:
             self.on.discard((OPPOSITE[kind], scope))
         return "applied"
 
     def holds(self, act: Act) -> bool:
-        """Whether what an action wants is so; of a warning nobody can tell."""
-        return act.kind != "warn" and ((act.measure, act.scope) in self.on) == (act.kind in PAIRS)
+        """Whether what an action wants is so; of a warning or a notice nobody can tell."""
+        return act.kind in OPPOSITE and ((act.measure, act.scope) in self.on) == (act.kind in PAIRS)
 
 
 @dataclass
@@ -91,8 +97,8 @@ class Model:
 
     @property
     def head(self) -> Act | None:
-        """The first that has not ended."""
-        return next((act for act in self.acts if act.status in OPEN), None)
+        """The first that is in the way."""
+        return next((act for act in self.acts if act.in_the_way), None)
 
     def order(self, key: str, kind: str, scope: str, *, until: datetime | None, now: datetime) -> Act:
         """The next number; what was never sent and says the opposite is overtaken."""
@@ -117,7 +123,7 @@ class Model:
     def answer(self, act: Act, fault: str) -> str:
         """What the platform makes of a call: the meaning of its answer; `fault` is what goes wrong on the way."""
         if len(act.tries) > 1 and act.forgotten:
-            if act.kind == "warn":
+            if act.kind not in OPPOSITE:
                 return "unsure"
             if fault == "unreached":
                 return "later"
@@ -136,7 +142,9 @@ class Model:
 
     def settle(self, act: Act, meaning: str, fault: str, *, now: datetime) -> None:
         """What an answer makes of the action under its lease."""
-        given_up = meaning == "later" and now - max(act.first or now, act.due) > DAY
+        waited = self._behind(act, lambda one: one.status == "queued" and one.due <= now)
+        patience = MAKES_WAY if act.kind == "notify" and waited else DAY
+        given_up = meaning == "later" and now - max(act.first or now, act.due) > patience
         ends = {"applied": "applied", "gone": "moot", "never": "stopped", "unsure": "unsure"}
         act.status = "stopped" if given_up else ends.get(meaning, "retrying")
         act.tries[-1] = "later" if meaning == "pause" else meaning
@@ -146,6 +154,13 @@ class Model:
             first = now + timedelta(seconds=1) if fault == "rate_429" else now
             latest = now + timedelta(seconds=2 if fault == "rate_429" else wait)
             act.next = (now, now) if meaning == "pause" else (first, latest)
+
+    def overtaken(self, act: Act) -> bool:
+        """Whether it is a notice behind which something was ordered since."""
+        return act.kind == "notify" and self._behind(act, lambda one: one.status not in ("superseded", "cancelled"))
+
+    def _behind(self, act: Act, counts: Callable[[Act], bool]) -> bool:
+        return any(one.seq > act.seq and counts(one) for one in self.acts)
 
     def lose(self, act: Act, *, now: datetime) -> None:
         """Its worker was lost."""
@@ -158,6 +173,8 @@ class Model:
     def retry(self, act: Act, *, now: datetime) -> bool:
         """A lead sends it again; says whether that may be."""
         if act.status not in ("stopped", "unsure"):
+            return False
+        if self.overtaken(act):
             return False
         act.status, act.due, act.next, act.lost = "queued", now, (now, now), 0
         return True
