@@ -21,7 +21,7 @@ demo: $(VENV)/.runtime ## everything on this machine, with a believable day
 test: $(VENV)/.dev $(VENV)/.chromium ## the whole suite
 	$(PY) -m pytest -q -n 3 --dist loadfile $(ARGS)
 
-check: $(VENV)/.dev ## lint, format, types, templates, migrations, stale docs
+check: $(VENV)/.dev ## lint, format, types, templates, migrations, stale docs, tests that can be found
 	$(VENV)/bin/ruff check --quiet .
 	$(VENV)/bin/ruff format --check --quiet . || { echo "Some files are not formatted: make fix"; exit 1; }
 	$(VENV)/bin/mypy --no-error-summary .
@@ -30,6 +30,7 @@ check: $(VENV)/.dev ## lint, format, types, templates, migrations, stale docs
 	$(PY) -W ignore manage.py makemigrations --check --dry-run --verbosity 0 || { echo "A migration is missing: manage.py makemigrations"; exit 1; }
 	$(PY) manage.py draw_states --check
 	$(PY) manage.py draw_data --check
+	found=$$($(PY) -m pytest -q --collect-only 2>&1) || { echo "$$found" | tail -n 30; exit 1; }
 
 fix: $(VENV)/.dev ## what lint and format can mend by themselves
 	$(VENV)/bin/ruff check --quiet --fix .

@@ -10,7 +10,7 @@ from typing import Any
 
 from csp.decorators import csp_update
 from django.conf import settings
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from portal.people.permissions import open_to_all
@@ -41,6 +41,17 @@ class PageScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-cal
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME}
+
+
+class NothingMore(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+    """A body that refuses what it does not know says so."""
+
+    target_class = "portal.exact.Exact"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        told: dict[str, Any] = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        return told | {"additionalProperties": False}
 
 
 PROBLEM = {

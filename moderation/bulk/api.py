@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from moderation.cases.schema import REFUSED, Problem
 from portal import clock
 from portal.cursor import decode, encode
+from portal.exact import valid
 from portal.people.models import User
 from portal.people.permissions import Permission, api_requires
 from portal.privacy.lookup import stamp
@@ -45,9 +46,7 @@ def who(request: Request) -> User:
 @api_requires(Permission.DECISION_BULK)
 def preview(request: Request) -> Response:
     """How many, who is left out and why, and a sample that nobody chooses. The log tells of it."""
-    told = schema.WhomIn(data=request.data)
-    told.is_valid(raise_exception=True)
-    said = told.validated_data
+    said = valid(schema.WhomIn(data=request.data))
     chosen = _chosen(said)
     seen = actions.look(chosen.ids, by=who(request), now=clock.now(), risk_type=said["risk_type"], chosen=chosen.how)
     out = dict(seen.reasons)
@@ -90,14 +89,12 @@ def bulks(request: Request) -> Response:
 
 
 def _propose(request: Request) -> Response:
-    told = schema.ProposalIn(data=request.data)
     key = request.headers.get("Idempotency-Key", "")
     if not key or len(key) > LONGEST_KEY:
         raise Refused(
             f"Send a fresh Idempotency-Key of at most {LONGEST_KEY} characters with each proposal.", status=400
         )
-    told.is_valid(raise_exception=True)
-    said: dict[str, Any] = dict(told.validated_data)
+    said = valid(schema.ProposalIn(data=request.data))
     chosen = _chosen(said)
     words = ("risk_type", "outcome", "reason_code", "note", "policy", "until", "scope", "although", "digest")
     bulk = actions.propose(
@@ -141,12 +138,11 @@ def items(request: Request, pk: str) -> Response:
 @api_requires(Permission.DECISION_BULK)
 def approval(request: Request, pk: str) -> Response:
     """Another lead's word: it begins, and pauses after the first 50."""
-    told = schema.AnswerIn(data=request.data)
-    told.is_valid(raise_exception=True)
     found, by, now = _found(pk), who(request), clock.now()
-    if told.validated_data["verdict"] == "approve":
+    said = valid(schema.AnswerIn(data=request.data))
+    if said["verdict"] == "approve":
         return Response(_out(actions.approve(found, by=by, now=now)))
-    return Response(_out(actions.decline(found, by=by, now=now, reason=told.validated_data.get("reason", ""))))
+    return Response(_out(actions.decline(found, by=by, now=now, reason=said.get("reason", ""))))
 
 
 @extend_schema(
@@ -182,9 +178,7 @@ def stop(request: Request, pk: str) -> Response:
 @api_requires(Permission.DECISION_BULK)
 def undo(request: Request, pk: str) -> Response:
     """Account by account; whoever was decided on again since is kept and named."""
-    told = schema.UndoIn(data=request.data)
-    told.is_valid(raise_exception=True)
-    found, code = _found(pk), told.validated_data["reason_code"]
+    found, code = _found(pk), valid(schema.UndoIn(data=request.data))["reason_code"]
     return Response(_out(actions.undo(found, by=who(request), now=clock.now(), reason_code=code)))
 
 

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rest_framework import serializers
 
 from moderation.decisions.models import Approval, Outcome
+from portal.exact import Exact
 
 from .choosing import BANDS, LABELS
 from .models import MOST, Bulk, BulkItem
-
-
-class Exact(serializers.Serializer[None]):
-    """Refuses a field that is not there: a misspelt part of a filter would be no part of it, and choose everybody."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        """As it is, if every name in it is known. Raises `ValidationError` with each that is not."""
-        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, dict) else []
-        if unknown:
-            known = ", ".join(self.fields)
-            raise serializers.ValidationError(
-                {name: [f"There is no such field; there are {known}."] for name in unknown}
-            )
-        return super().to_internal_value(data)
 
 
 class FilterIn(Exact):

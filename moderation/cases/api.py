@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from portal import clock
+from portal.exact import valid
 from portal.people.models import User
 from portal.people.permissions import Permission, api_requires
 from portal.refusal import Refused
@@ -27,9 +28,7 @@ def who(request: Request) -> User:
 
 def reason_in(request: Request) -> str:
     """The reason in a body of `{"reason"}`."""
-    told = schema.ReasonIn(data=request.data)
-    told.is_valid(raise_exception=True)
-    return str(told.validated_data["reason"])
+    return str(valid(schema.ReasonIn(data=request.data))["reason"])
 
 
 @extend_schema(summary="Queues this key may see", responses=schema.Queues, operation_id="queues_list", tags=["cases"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework import serializers
 
+from portal.exact import Exact
+
 from .models import Case
 
 
@@ -25,7 +27,7 @@ REFUSED = {
 }
 
 
-class ReasonIn(serializers.Serializer[None]):
+class ReasonIn(Exact):
     """Why."""
 
     reason = serializers.CharField(max_length=2000)

@@ -16,6 +16,7 @@ from moderation.cases import reading
 from moderation.cases.models import Workflow
 from moderation.cases.schema import REFUSED, Problem
 from portal import clock
+from portal.exact import valid
 from portal.people.models import User
 from portal.people.permissions import Permission, api_requires
 from portal.privacy.lookup import stamp
@@ -82,16 +83,16 @@ def policies(request: Request) -> Response:
 @api_requires(Permission.DECISION_MAKE)
 def decide(request: Request, pk: int) -> Response:
     """Needs one's own claim. Proposed where somebody must agree, else held for the undo window, then released."""
-    told = schema.DecisionIn(data=request.data)
+    case = reading.seen(who(request), pk)
     key = request.headers.get("Idempotency-Key", "")
     if not key or len(key) > LONGEST_KEY:
         raise Refused(
             f"Send a fresh Idempotency-Key of at most {LONGEST_KEY} characters with each decision.", status=400
         )
-    told.is_valid(raise_exception=True)
-    word: dict[str, Any] = {name: value for name, value in told.validated_data.items() if value is not None}
+    said = valid(schema.DecisionIn(data=request.data))
+    word: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
     decision = actions.decide(
-        reading.seen(who(request), pk),
+        case,
         by=who(request),
         now=clock.now(),
         request_key=stamp("request", key.encode(errors="surrogatepass")).hex(),  # clients put names into keys
@@ -121,17 +122,15 @@ def undo(request: Request, pk: str) -> Response:
 @api_requires(Permission.DECISION_APPROVE, Permission.DECISION_MAKE)
 def approval(request: Request, pk: str) -> Response:
     """Never by its author."""
-    told = schema.ApprovalIn(data=request.data)
-    told.is_valid(raise_exception=True)
-    verb = actions.approve if told.validated_data["verdict"] == "approve" else actions.decline
-    reason = told.validated_data.get("reason") or ""
     decision = _seen(request, pk)
     # Its author hears "not your own" (409); whoever else may not approve hears which permission is missing (403).
     if decision.made_by_id != who(request).pk and not who(request).may(Permission.DECISION_APPROVE):
         raise PermissionDenied(
             f"This needs the permission {Permission.DECISION_APPROVE}, which this key does not have."
         )
-    return Response(_out(verb(decision, by=who(request), now=clock.now(), reason=reason)))
+    said = valid(schema.ApprovalIn(data=request.data))
+    verb = actions.approve if said["verdict"] == "approve" else actions.decline
+    return Response(_out(verb(decision, by=who(request), now=clock.now(), reason=said.get("reason") or "")))
 
 
 @extend_schema(
@@ -144,11 +143,9 @@ def approval(request: Request, pk: str) -> Response:
 @api_requires(Permission.DECISION_REVERSE)
 def reversal(request: Request, pk: str) -> Response:
     """Undoes what it did; a decision of its own, linked to the first."""
-    told = schema.ReversalIn(data=request.data)
-    told.is_valid(raise_exception=True)
-    note = told.validated_data.get("note") or ""
-    reason_code = told.validated_data["reason_code"]
-    made = actions.reverse(_seen(request, pk), by=who(request), now=clock.now(), reason_code=reason_code, note=note)
+    decision, said = _seen(request, pk), valid(schema.ReversalIn(data=request.data))
+    word = {"reason_code": said["reason_code"], "note": said.get("note") or ""}
+    made = actions.reverse(decision, by=who(request), now=clock.now(), **word)
     return Response(_out(made), status=201)
 
 

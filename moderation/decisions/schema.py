@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
+from portal.exact import Exact
+
 from .models import Approval, Decision, Outcome
 
 
-class DecisionIn(serializers.Serializer[None]):
+class DecisionIn(Exact):
     """What somebody concludes about a case they hold."""
 
     outcome = serializers.ChoiceField(choices=Outcome.choices)
@@ -29,14 +31,14 @@ class DecisionIn(serializers.Serializer[None]):
     )
 
 
-class ApprovalIn(serializers.Serializer[None]):
+class ApprovalIn(Exact):
     """The second person's word; a reason where it is no."""
 
     verdict = serializers.ChoiceField(choices=Approval.Verdict.choices)
     reason = serializers.CharField(max_length=2000, required=False, allow_blank=True, allow_null=True)
 
 
-class ReversalIn(serializers.Serializer[None]):
+class ReversalIn(Exact):
     """Why a decision is taken back."""
 
     reason_code = serializers.CharField(max_length=32)

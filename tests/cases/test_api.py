@@ -191,6 +191,16 @@ def test_claim_release_skip_and_escalate_as_on_the_page(ada, ruth, call):
     assert call(ruth, "POST", f"{path}/escalate", {"reason": "a politician"}).json()["queue"] == "escalations"
 
 
+def test_a_field_it_does_not_know_is_refused(ada, call):
+    case = make_case()
+    call(ada, "POST", f"/cases/{case.pk}/claim")
+
+    answer = call(ada, "POST", f"/cases/{case.pk}/skip", {"reason": "language", "queue": "spam"})
+
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "queue: There is no such field; there are reason."
+
+
 def test_one_case_shows_reasons_evidence_and_history_masked(ada, call):
     case = make_case(at="claimed", by=ada)
     Signal.objects.create(

@@ -107,6 +107,32 @@ def test_what_does_not_fit_is_400_with_a_sentence(ada, call, claimed, body):
     assert Case.objects.get().status == "claimed"
 
 
+def test_a_misspelt_end_is_refused_for_it_would_be_none(ada, call, claimed):
+    answer = decide(
+        call, ada, claimed, WARN | {"outcome": "restrict", "scope": "live", "untill": "2027-01-01T00:00:00Z"}
+    )
+
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith("untill: There is no such field; there are outcome, reason_code, ")
+    assert not Decision.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/decisions/{}/approval", {"verdict": "approve", "reasons": "fine"}),
+        ("/decisions/{}/reversal", {"reason_code": "not_violating", "notes": "x"}),
+    ],
+)
+def test_so_is_what_is_no_part_of_an_approval_or_a_reversal(ada, ben, call, claimed, path, body):
+    pk = decide(call, ada, claimed, BAN).json()["id"]
+
+    answer = call(ben, "POST", path.format(pk), body)
+
+    assert (answer.status_code, "There is no such field" in answer.json()["detail"]) == (400, True)
+    assert Decision.objects.get().status == "proposed"
+
+
 def test_nulls_mean_left_out(ada, call, claimed):
     body = WARN | {"policy": None, "note": None, "answers": None, "evidence": None, "until": None, "scope": None}
 

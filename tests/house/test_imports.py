@@ -22,7 +22,7 @@ STAIRS: tuple[tuple[str, ...], ...] = (
         "portal.line",
         "portal.clock",
     ),
-    ("portal.answer", "portal.cursor", "portal.problem", "portal.peer"),
+    ("portal.answer", "portal.cursor", "portal.exact", "portal.problem", "portal.peer"),
     ("portal.audit",),
     ("portal.people",),
     ("portal.privacy",),
