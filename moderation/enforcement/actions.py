@@ -150,7 +150,8 @@ def _settle(sent: _Sent, answer: Answer, *, now: datetime | None, at: datetime) 
         send_notice(notice, by=sent.by, now=now or at, after=row, also=_also(row)[2:])
     if answer.meaning == Meaning.PAUSE:
         _pause(row.backend_id, by=User.objects.service("system"), why=answer.why, now=at)
-    counting.count(row.backend_id, answer, probe=sent.probe, now=at)
+    if row.kind != "notify" or sent.probe:  # where a backend sends no mail it may well suspend
+        counting.count(row.backend_id, answer, probe=sent.probe, now=at)
 
 
 def sweep(now: datetime | None = None) -> int:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from moderation.enforcement import actions, counting
 from moderation.enforcement.breaker import Breaker, Tally, after_failure, after_success
+from moderation.enforcement.call import Answer, Meaning
 from moderation.enforcement.models import Backend, Enforcement
 from tests.conftest import NOON
 
@@ -77,3 +78,33 @@ def test_one_probe_goes_through_after_a_rest(away):
     assert [actions.drain(row.account_id) for row in away] == [1, 0, 0]
 
     assert Backend.objects.get().open_until > timezone.now() + timedelta(seconds=5)
+
+
+def unanswered(ordered, kind):
+    """Twenty actions of a kind that meet a gateway's error, each the only one of its account."""
+    counting._successes.take("platform")
+    for _ in range(20):
+        sent = actions._claim(ordered(kind).account_id, now=None)
+        actions._settle(sent, Answer(Meaning.LATER, "answered 503", unreached=True), now=None, at=sent.clock)
+
+
+def test_mail_that_is_down_keeps_no_measure_back(ordered, platform):
+    unanswered(ordered, "notify")
+
+    assert Backend.objects.get().open_until is None
+    assert actions.drain(ordered("ban").account_id) == 1
+
+
+def test_measures_that_meet_the_same_open_it(ordered, platform):
+    unanswered(ordered, "label")
+
+    assert Backend.objects.get().open_until is not None
+
+
+def test_a_notice_may_be_the_probe(ordered, platform):
+    unanswered(ordered, "label")
+    Backend.objects.update(open_until=timezone.now() - timedelta(seconds=1))
+
+    assert actions.drain(ordered("notify").account_id) == 1
+
+    assert Backend.objects.get().open_until is None
