@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from contextlib import suppress
@@ -16,6 +17,7 @@ from typing import Any
 
 from portal.local.attach import new_secrets
 from portal.local.children import command
+from portal.local.processes import of
 from portal.local.servers import start
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +43,7 @@ class Stage:
         self.through: tuple[str, ...] = ()  # what stands between Python and the words of a process of ours
         self.servers = start(folder / "servers", durable=durable)
         self.children: dict[str, subprocess.Popen[bytes]] = {}
+        self.writing = threading.Lock()
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.web_port = free.getsockname()[1]
         os.environ.update(self.servers.environment, **new_secrets())
@@ -87,9 +90,8 @@ class Stage:
         if any(one.startswith("BENT_") for one in surroundings):
             surroundings["PYTHONPATH"] = str(Path(__file__).parent / "bent")
         with (self.folder / f"{name}.log").open("ab") as log:
-            self.children[name] = subprocess.Popen(
-                words, cwd=ROOT, stdout=log, stderr=log, start_new_session=True, env=surroundings
-            )
+            child = subprocess.Popen(words, cwd=ROOT, stdout=log, stderr=log, start_new_session=True, env=surroundings)
+        self._ours(name, child)
 
     def kill(self, name: str) -> None:
         """SIGKILL to the whole group: parent and children at once, as when the machine loses it."""
@@ -165,9 +167,16 @@ class Stage:
             "--secret-file", str(self.folder / "secret"),
         ]  # fmt: skip
         child = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True)
-        self.children["platform"] = child
+        self._ours("platform", child)
         assert child.stdout is not None
         return child.stdout.readline().decode().split()[-1]
+
+    def _ours(self, name: str, child: subprocess.Popen[bytes]) -> None:
+        """It is ended with the servers, by their guard, if somebody kills us before we can."""
+        self.children[name] = child
+        with self.writing:
+            self.servers.roll.processes[name] = of(child.pid)
+            self.servers.roll.write()
 
     def _all(self, book: str) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.slow
 def test_a_group_is_decided_on_once_and_undone_whoever_dies():
-    words = [sys.executable, "-m", "tests.faults.bulk", "--accounts", "80", "--seed", "4", "--every", "8", "--json"]
+    words = [sys.executable, "-m", "tests.faults.bulk", "--accounts", "80", "--seed", "4", "--every", "5", "--json"]
 
     played = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
