@@ -26,9 +26,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.faults import tampering
+from tests.faults import tampering, tampering_ties
+from tests.faults.taken_apart import NOTHING, Base, Open, unpacked
 from tests.faults.tally import Tally
-from tests.faults.tampering import NOTHING, Base, Open
 
 ODD = (0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 300)
 TABLES = "portal_auditevent, portal_pending, portal_leaf, portal_tile, portal_head, portal_checkpoint"
@@ -111,7 +111,7 @@ def base_of(data: bytes, vkey: str) -> Base:
     from portal.audit import tree
     from portal.audit.models import Checkpoint, Leaf
 
-    files = tampering.unpacked(data)
+    files = unpacked(data)
     size = json.loads(files["manifest.json"])["checkpoint"]["size"]
     leaves = Leaf.objects.filter(index__lt=size).order_by("index").values_list("leaf", flat=True)
     marks = list(Checkpoint.objects.filter(size__lt=size, size__gt=0).values_list("note", flat=True))
@@ -178,7 +178,7 @@ def attempt(base: Base, act: tampering.Act, depth: int, dice: random.Random, tal
     if touched == NOTHING:
         return False
     data = one.close(depth)
-    if tampering.unpacked(data) == base.files and one.key == base.vkey:
+    if unpacked(data) == base.files and one.key == base.vkey:
         return False  # what was changed was hashed away again
     verdict = verifier.verify(io.BytesIO(data), one.key)
     what = f"depth {depth}, {one.manifest['scope']['kind']}, {len(one.rows)} rows"
@@ -189,7 +189,7 @@ def attempt(base: Base, act: tampering.Act, depth: int, dice: random.Random, tal
 def play_named(bases: list[Base], dice: random.Random, tally: Tally) -> list[str]:
     """Each act at each depth that differs, on the first bundle that has something to do it to; what had none."""
     never = []
-    for act in (*tampering.ON_ROWS, *tampering.ON_TIES):
+    for act in (*tampering.ON_ROWS, *tampering_ties.ON_TIES):
         depths = (0, 2) if act in tampering.ON_ROWS else (1,)
         for depth in (0, 1) if act is tampering.hash_of_a_leaf else depths:
             if not any(attempt(base, act, depth, dice, tally) for base in bases):
@@ -201,7 +201,7 @@ def play_random(bases: list[Base], rounds: int, dice: random.Random, tally: Tall
     """Any act at any depth on any bundle."""
     done = 0
     while done < rounds:
-        acts = tampering.ON_ROWS if dice.random() < 0.6 else tampering.ON_TIES
+        acts = tampering.ON_ROWS if dice.random() < 0.6 else tampering_ties.ON_TIES
         done += attempt(dice.choice(bases), dice.choice(acts), dice.randrange(3), dice, tally)
 
 

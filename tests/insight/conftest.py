@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from moderation.enforcement.models import Enforcement
+from moderation.insight import exports
+from moderation.insight.models import Export
 from tests import make
+
+from .exported import ask
 
 
 @pytest.fixture
@@ -34,6 +41,26 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr("portal.clock.now", lambda: make.later(**some))
 
     return tell
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, settings: Any) -> Path:
+    """Where exports are kept: a folder of this test."""
+    settings.DATA_DIR = tmp_path
+    return tmp_path
+
+
+@pytest.fixture
+def made(provers: Any, data_dir: Path) -> Callable[..., Any]:
+    """Ask for an export and let a worker make it: the row, and the zip."""
+
+    def do(by: Any, **asked: Any) -> tuple[Export, zipfile.ZipFile]:
+        export = ask(by, **asked)
+        assert exports.make(export.pk, clock=timezone.now, pause=provers.prove), Export.objects.get(pk=export.pk).detail
+        export.refresh_from_db()
+        return export, zipfile.ZipFile(exports.folder() / export.path)
+
+    return do
 
 
 def decide(by: Any, *, minutes: int = 0, took: int = 4, shown: int = 60, **word: Any) -> Any:

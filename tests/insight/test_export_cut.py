@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from moderation.insight import actions, exports, history
 from tests.insight.conftest import decide
-from tests.insight.test_export import events_of
+from tests.insight.exported import events_of
 
 
 @pytest.mark.parametrize("filter", [{}, {"actor": "ada"}], ids=["all", "a chain"])
