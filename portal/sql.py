@@ -4,7 +4,9 @@ hundreds of times a second; everywhere else the ORM asks.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
 
@@ -28,6 +30,15 @@ def tell(sql: str, values: Sequence[Any]) -> int:
         cursor.execute(sql, values)
         touched: int = cursor.rowcount
     return touched
+
+
+def as_json(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as one value, for `jsonb_to_recordset`: a batch is one statement, whatever its length."""
+    return json.dumps(rows, ensure_ascii=False, separators=(",", ":"), default=_text)
+
+
+def _text(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def columns(model: type[Model], alias: str) -> str:

@@ -12,6 +12,13 @@ from portal.audit import actions as audit
 from portal.audit.events import Event
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+ROBOT = {  # attributes of an account that the shipped rules take for an automatic one
+    "default_profile_image": True,
+    "followers_count": 3,
+    "posts_count": 900,
+    "likes_given_count": 1,
+    "following_count": 4,
+}
 _numbers = itertools.count(1)
 
 # What somebody says who decides a case of each of these types, well formed and without a second person.

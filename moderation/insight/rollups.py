@@ -21,6 +21,19 @@ HISTORY = timedelta(days=92)
 
 # Each answers (hour, lane, queue, of, n) for start <= time < end. A measure named here is deleted and filled anew.
 _DECIDED = "d.reverses_id IS NULL AND d.status IN ('held', 'released', 'reversed')"
+# from claim to decision; a claim kept over four hours says nothing about work and is left out
+_OF_HANDLED = f"""
+          FROM moderation_decision d JOIN moderation_case c ON c.id = d.case_id
+          JOIN moderation_queue q ON q.id = d.queue_id
+         WHERE d.made_at >= %(start)s AND d.made_at < %(end)s AND {_DECIDED}
+           AND d.made_at - d.claimed_at BETWEEN interval '0' AND interval '4 hours'"""
+_BY_RULE = f"""
+        SELECT date_trunc('hour', d.made_at), c.lane, q.slug,
+               s.risk_type || ' v' || v.number || ' ' || r.rule, count(*)
+          FROM moderation_decision d JOIN moderation_case c ON c.id = d.case_id
+          JOIN moderation_queue q ON q.id = d.queue_id JOIN risk_score s ON s.id = c.score_id
+          JOIN risk_version v ON v.id = s.version_id JOIN risk_reason r ON r.score_id = s.id AND r.points > 0
+         WHERE d.made_at >= %(start)s AND d.made_at < %(end)s AND {_DECIDED}"""
 _RECEIPT_TO_EFFECT = "extract(epoch FROM e.settled_at - c.opened_at)"
 FLOWS: dict[str, str] = {
     "opened": """
@@ -62,35 +75,16 @@ FLOWS: dict[str, str] = {
           FROM moderation_decision r JOIN moderation_decision d ON d.id = r.reverses_id
           JOIN moderation_case c ON c.id = d.case_id JOIN moderation_queue q ON q.id = d.queue_id
          WHERE r.made_at >= %(start)s AND r.made_at < %(end)s GROUP BY 1, 2, 3, 4""",
-    # from claim to decision; a claim kept over four hours says nothing about work and is left out
     "handled": f"""
-        SELECT date_trunc('hour', d.made_at), c.lane, q.slug, '', count(*)
-          FROM moderation_decision d JOIN moderation_case c ON c.id = d.case_id
-          JOIN moderation_queue q ON q.id = d.queue_id
-         WHERE d.made_at >= %(start)s AND d.made_at < %(end)s AND {_DECIDED}
-           AND d.made_at - d.claimed_at BETWEEN interval '0' AND interval '4 hours' GROUP BY 1, 2, 3""",
+        SELECT date_trunc('hour', d.made_at), c.lane, q.slug, '', count(*) {_OF_HANDLED} GROUP BY 1, 2, 3""",
     "handled_seconds": f"""
         SELECT date_trunc('hour', d.made_at), c.lane, q.slug, '',
-               sum(extract(epoch FROM d.made_at - d.claimed_at))::bigint
-          FROM moderation_decision d JOIN moderation_case c ON c.id = d.case_id
-          JOIN moderation_queue q ON q.id = d.queue_id
-         WHERE d.made_at >= %(start)s AND d.made_at < %(end)s AND {_DECIDED}
-           AND d.made_at - d.claimed_at BETWEEN interval '0' AND interval '4 hours' GROUP BY 1, 2, 3""",
+               sum(extract(epoch FROM d.made_at - d.claimed_at))::bigint {_OF_HANDLED} GROUP BY 1, 2, 3""",
     "rule_decided": f"""
-        SELECT date_trunc('hour', d.made_at), c.lane, q.slug,
-               s.risk_type || ' v' || v.number || ' ' || r.rule, count(*)
-          FROM moderation_decision d JOIN moderation_case c ON c.id = d.case_id
-          JOIN moderation_queue q ON q.id = d.queue_id JOIN risk_score s ON s.id = c.score_id
-          JOIN risk_version v ON v.id = s.version_id JOIN risk_reason r ON r.score_id = s.id AND r.points > 0
-         WHERE d.made_at >= %(start)s AND d.made_at < %(end)s AND {_DECIDED}
+        {_BY_RULE}
            AND d.label IN ('positive', 'negative') GROUP BY 1, 2, 3, 4""",
     "rule_confirmed": f"""
-        SELECT date_trunc('hour', d.made_at), c.lane, q.slug,
-               s.risk_type || ' v' || v.number || ' ' || r.rule, count(*)
-          FROM moderation_decision d JOIN moderation_case c ON c.id = d.case_id
-          JOIN moderation_queue q ON q.id = d.queue_id JOIN risk_score s ON s.id = c.score_id
-          JOIN risk_version v ON v.id = s.version_id JOIN risk_reason r ON r.score_id = s.id AND r.points > 0
-         WHERE d.made_at >= %(start)s AND d.made_at < %(end)s AND {_DECIDED}
+        {_BY_RULE}
            AND d.status <> 'reversed' AND d.label = 'positive' GROUP BY 1, 2, 3, 4""",
     # from receipt (the case opened) to the effect applied, in buckets 5 % wide
     "effect_time": f"""

@@ -5,13 +5,12 @@ Sets, in one order, so that writers do not block each other.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from portal import sql
 
 Key = tuple[str, str]
 
@@ -103,72 +102,51 @@ UPDATE risk_account SET stale_at = LEAST(stale_at, %s::timestamptz) WHERE id IN 
 
 def known_signals(keys: Sequence[Key]) -> set[Key]:
     """Which of these (source, external id) are stored already."""
-    return {(source, name) for source, name in _all(KNOWN_SIGNALS, [*_columns(keys)])}
+    return {(source, name) for source, name in sql.ask(KNOWN_SIGNALS, [*_columns(keys)])}
 
 
 def known_accounts(keys: Sequence[Key]) -> dict[Key, tuple[UUID, bool]]:
     """The id of each account that is stored already, and whether it was erased."""
     return {
-        (platform, name): (pk, gone is not None) for platform, name, pk, gone in _all(KNOWN_ACCOUNTS, [*_columns(keys)])
+        (platform, name): (pk, gone is not None)
+        for platform, name, pk, gone in sql.ask(KNOWN_ACCOUNTS, [*_columns(keys)])
     }
 
 
 def put_accounts(rows: Sequence[dict[str, Any]]) -> dict[Key, UUID]:
     """Insert or update accounts; the id each one has."""
-    return {(platform, name): pk for pk, platform, name in _all(PUT_ACCOUNTS, [_json(rows)])}
+    return {(platform, name): pk for pk, platform, name in sql.ask(PUT_ACCOUNTS, [sql.as_json(rows)])}
 
 
 def put_signals(batch: int, rows: Sequence[dict[str, Any]]) -> int:
     """Insert signals; how many were not there already."""
-    with connection.cursor() as cursor:
-        cursor.execute(PUT_SIGNALS, [batch, _json(rows)])
-        return int(cursor.rowcount)
+    return sql.tell(PUT_SIGNALS, [batch, sql.as_json(rows)])
 
 
 def put_links(rows: Sequence[dict[str, Any]]) -> list[tuple[str, bytes]]:
     """Insert or refresh links; the values that have an account they did not have before."""
     if not rows:
         return []
-    return list({(kind, bytes(digest)) for kind, digest, fresh in _all(PUT_LINKS, [_json(rows)]) if fresh})
+    return list({(kind, bytes(digest)) for kind, digest, fresh in sql.ask(PUT_LINKS, [sql.as_json(rows)]) if fresh})
 
 
 def mark_neighbours(values: Sequence[tuple[str, bytes]], *, but: Iterable[UUID], now: datetime) -> None:
     """Have the accounts that share one of these values scored again."""
     if values:
         kinds, digests = zip(*values, strict=True)
-        _do(STALE_NEIGHBOURS, [now, list(kinds), list(digests), list(but)])
+        sql.tell(STALE_NEIGHBOURS, [now, list(kinds), list(digests), list(but)])
 
 
 def mark_referrers(accounts: Sequence[Key], *, since: datetime, but: Iterable[UUID], now: datetime) -> None:
     """Have these accounts, and those who referred them in turn, scored again."""
     if accounts:
-        _do(STALE_REFERRERS, [*_columns(accounts), since, now, list(but)])
+        sql.tell(STALE_REFERRERS, [*_columns(accounts), since, now, list(but)])
 
 
 def ring() -> None:
     """Tell whoever listens, when this transaction commits, that there is something to score."""
-    _do("SELECT pg_notify('reeve_intake', '')", [])
+    sql.tell("SELECT pg_notify('reeve_intake', '')", [])
 
 
 def _columns(keys: Sequence[Key]) -> tuple[list[str], list[str]]:
     return [first for first, _ in keys], [second for _, second in keys]
-
-
-def _json(rows: Sequence[dict[str, Any]]) -> str:
-    return json.dumps(rows, ensure_ascii=False, separators=(",", ":"), default=_text)
-
-
-def _text(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-def _all(statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows
-
-
-def _do(statement: str, values: list[Any]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)

@@ -5,15 +5,13 @@ The newest ones read, the changed ones written, in a handful of statements.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
+from portal import sql
 from risk.strategy.reading import array_of
 
 Slot = tuple[UUID, str, str]  # account, risk type, model
@@ -91,27 +89,29 @@ FRESH = "UPDATE risk_account SET stale_at = NULL WHERE id = ANY (%s::uuid[])"
 
 def lock(account_ids: Collection[UUID]) -> list[UUID]:
     """Hold these accounts until the transaction ends, so that one is scored by one process at a time."""
-    return [pk for (pk,) in _all(LOCK, [array_of(account_ids)])]
+    return [pk for (pk,) in sql.ask(LOCK, [array_of(account_ids)])]
 
 
 def lock_stale(limit: int) -> list[UUID]:
     """Hold the accounts that have waited longest to be scored and that nobody else holds."""
-    return [pk for (pk,) in _all(LOCK_STALE, [limit])]
+    return [pk for (pk,) in sql.ask(LOCK_STALE, [limit])]
 
 
 def fresh(account_ids: Collection[UUID]) -> None:
     """These accounts are scored: nothing new about them waits."""
-    _do(FRESH, [array_of(account_ids)])
+    sql.tell(FRESH, [array_of(account_ids)])
 
 
 def latest(account_ids: Collection[UUID]) -> dict[Slot, Before]:
     """The newest scores of these accounts with their reasons: two queries."""
     found: dict[Slot, Before] = {}
     by_pk: dict[int, Before] = {}
-    for pk, account, risk_type, model, version, raw, opens, at, taken, signal in _all(LATEST, [array_of(account_ids)]):
+    for pk, account, risk_type, model, version, raw, opens, at, taken, signal in sql.ask(
+        LATEST, [array_of(account_ids)]
+    ):
         by_pk[pk] = found[account, risk_type, model] = Before(pk, version, raw, opens, at, taken, signal)
     if by_pk:
-        for pk, rule, points, title, at, holds in _all(REASONS, [list(by_pk)]):
+        for pk, rule, points, title, at, holds in sql.ask(REASONS, [list(by_pk)]):
             by_pk[pk].reasons[rule] = (points, title, at, holds)
     return found
 
@@ -120,7 +120,7 @@ def pushed(account_ids: Collection[UUID]) -> list[tuple[UUID, str, str, int, int
     """The newest verdicts made elsewhere: account, risk type, model, whole points, the signal that carried it."""
     return [
         (account, kind, model, int(value + value.__class__("0.5")), signal)
-        for account, kind, model, value, signal in _all(PUSHED, [array_of(account_ids)])
+        for account, kind, model, value, signal in sql.ask(PUSHED, [array_of(account_ids)])
     ]
 
 
@@ -133,51 +133,31 @@ def put(
 ) -> list[int]:
     """Write scores with their reasons in place of the ones before; the ids of the new ones."""
     if replaced:
-        _do(SUPERSEDE, [now, list(replaced)])
+        sql.tell(SUPERSEDE, [now, list(replaced)])
     if not scores:
         return []
-    written = _all(PUT_SCORES, [_json(scores)])
+    written = sql.ask(PUT_SCORES, [sql.as_json(scores)])
     rows = [
         {"score_id": pk, **row}
         for pk, account, kind, model in written
         for row in reasons.get((account, kind, model), ())
     ]
     if rows:
-        _do(PUT_REASONS, [_json(rows)])
+        sql.tell(PUT_REASONS, [sql.as_json(rows)])
     return [pk for pk, *_ in written]
 
 
 def touch(scores: Sequence[int], *, now: datetime) -> None:
     """The answer is the same as before, as of now: what holds has held until now."""
     if scores:
-        _do(TOUCH, [now, list(scores)])
+        sql.tell(TOUCH, [now, list(scores)])
 
 
 def ring() -> None:
     """Tell whoever listens, when this transaction commits, that there are scores to take."""
-    _do("SELECT pg_notify('reeve_scores', '')", [])
+    sql.tell("SELECT pg_notify('reeve_scores', '')", [])
 
 
 def calm() -> None:
     """No just-in-time compilation for these statements: it costs more than they do."""
-    _do("SET LOCAL jit = off", [])
-
-
-def _json(rows: Sequence[dict[str, Any]]) -> str:
-    return json.dumps(rows, ensure_ascii=False, separators=(",", ":"), default=_text)
-
-
-def _text(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-def _all(statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows
-
-
-def _do(statement: str, values: list[Any]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
+    sql.tell("SET LOCAL jit = off", [])

@@ -12,15 +12,7 @@ from portal.people import actions as people
 from risk.intake import actions as intake
 from risk.scoring import actions, reading
 from risk.strategy import actions as strategy
-from tests.make import NOON, make_signal
-
-ROBOT = {
-    "default_profile_image": True,
-    "followers_count": 3,
-    "posts_count": 900,
-    "likes_given_count": 1,
-    "following_count": 4,
-}
+from tests.make import NOON, ROBOT, make_signal
 
 
 @pytest.fixture

@@ -15,15 +15,7 @@ from risk.intake.models import Account
 from risk.scoring import actions
 from risk.scoring.models import Score
 from risk.strategy import actions as strategy
-from tests.make import NOON, make_signal
-
-ROBOT = {
-    "default_profile_image": True,
-    "followers_count": 3,
-    "posts_count": 900,
-    "likes_given_count": 1,
-    "following_count": 4,
-}
+from tests.make import NOON, ROBOT, make_signal
 
 
 @pytest.fixture
