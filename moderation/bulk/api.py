@@ -13,23 +13,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from moderation.cases.schema import REFUSED, Problem
+from moderation.decisions import request_key
 from portal import clock
 from portal.cursor import decode, encode
 from portal.exact import valid
 from portal.people.models import User
 from portal.people.permissions import Permission, api_requires
-from portal.privacy.lookup import stamp
 from portal.refusal import Refused
 
 from . import actions, choosing, reading, reporting, schema
 from .models import Bulk, BulkItem
 
 PAGE = 20
-LONGEST_KEY = 128
-KEY = OpenApiParameter(
-    "Idempotency-Key", str, OpenApiParameter.HEADER, required=True,
-    description="One per proposal; sent again, it answers the first result.",
-)  # fmt: skip
 CURSOR = OpenApiParameter("cursor", str, description="The `next` of the page before.")
 
 
@@ -69,7 +64,8 @@ def preview(request: Request) -> Response:
     responses={200: schema.Bulks, **REFUSED}, operation_id="bulks_list", tags=["bulk"],
 )  # fmt: skip
 @extend_schema(
-    methods=["POST"], summary="Propose one decision on many accounts", parameters=[KEY], request=schema.ProposalIn,
+    methods=["POST"], summary="Propose one decision on many accounts", parameters=[request_key.HEADER],
+    request=schema.ProposalIn,
     responses={201: schema.BulkOut, **REFUSED, 422: OpenApiResponse(Problem, "The same key with another body.")},
     operation_id="bulks_propose", tags=["bulk"],
 )  # fmt: skip
@@ -89,17 +85,13 @@ def bulks(request: Request) -> Response:
 
 
 def _propose(request: Request) -> Response:
-    key = request.headers.get("Idempotency-Key", "")
-    if not key or len(key) > LONGEST_KEY:
-        raise Refused(
-            f"Send a fresh Idempotency-Key of at most {LONGEST_KEY} characters with each proposal.", status=400
-        )
+    key = request_key.read(request, each="proposal")
     said = valid(schema.ProposalIn(data=request.data))
     chosen = _chosen(said)
     words = ("risk_type", "outcome", "reason_code", "note", "policy", "until", "scope", "although", "digest")
     bulk = actions.propose(
         chosen.ids, by=who(request), now=clock.now(), typed=said["count"], chosen=chosen.how, unknown=chosen.unknown,
-        request_key=stamp("request", key.encode(errors="surrogatepass")).hex(),
+        request_key=key,
         **{name: said[name] for name in words if name in said},
     )  # fmt: skip
     return Response(_out(bulk), status=201)

@@ -7,7 +7,7 @@ from typing import Any, cast
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,20 +19,9 @@ from portal import clock
 from portal.exact import valid
 from portal.people.models import User
 from portal.people.permissions import Permission, api_requires
-from portal.privacy.lookup import stamp
-from portal.refusal import Refused
 
-from . import actions, schema
+from . import actions, request_key, schema
 from .models import Decision, Policy, ReasonCode
-
-LONGEST_KEY = 128
-KEY = OpenApiParameter(
-    "Idempotency-Key",
-    str,
-    OpenApiParameter.HEADER,
-    required=True,
-    description="One per decision; sent again, it answers the first result.",
-)
 
 
 def who(request: Request) -> User:
@@ -75,7 +64,7 @@ def policies(request: Request) -> Response:
 @extend_schema(
     summary="Decide a case",
     request=schema.DecisionIn,
-    parameters=[KEY],
+    parameters=[request_key.HEADER],
     responses={201: schema.DecisionOut, **REFUSED, 422: OpenApiResponse(Problem, "The same key with another body.")},
     tags=["decisions"],
 )
@@ -84,18 +73,14 @@ def policies(request: Request) -> Response:
 def decide(request: Request, pk: int) -> Response:
     """Needs one's own claim. Proposed where somebody must agree, else held for the undo window, then released."""
     case = reading.seen(who(request), pk)
-    key = request.headers.get("Idempotency-Key", "")
-    if not key or len(key) > LONGEST_KEY:
-        raise Refused(
-            f"Send a fresh Idempotency-Key of at most {LONGEST_KEY} characters with each decision.", status=400
-        )
+    key = request_key.read(request, each="decision")
     said = valid(schema.DecisionIn(data=request.data))
     word: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
     decision = actions.decide(
         case,
         by=who(request),
         now=clock.now(),
-        request_key=stamp("request", key.encode(errors="surrogatepass")).hex(),  # clients put names into keys
+        request_key=key,
         limits=settings.API_LIMITS,
         **word,
     )
