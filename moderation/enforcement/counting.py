@@ -12,7 +12,7 @@ from . import breaker, connector
 from .call import Answer
 from .models import Backend, Enforcement
 
-AT_A_TIME = 64  # so far from its cap a backend's claims need not count each other: more do not come in a millisecond
+AT_A_TIME = 64  # below half of its cap and so far from it a backend's claims need not count each other
 _STANDS = """
 SELECT statement_timestamp(), paused_at, open_until,
        (SELECT count(*) FROM moderation_enforcement WHERE backend_id = backend.name AND status = %s)
@@ -44,7 +44,7 @@ def is_room(row: Any) -> bool:
     read again too, for while it waited one of the others may have found that nobody is there.
     """
     at_once = connector.descriptions()[row.backend_id].at_once
-    if row.under_way + AT_A_TIME < at_once:
+    if row.under_way + max(AT_A_TIME, at_once // 2) < at_once:
         return True
     if row.under_way >= at_once:
         return False

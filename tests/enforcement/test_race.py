@@ -12,7 +12,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from moderation.enforcement import actions, breaker, connector, tasks
+from moderation.enforcement import actions, breaker, connector, counting, tasks
 from moderation.enforcement.models import Attempt, Backend, Enforcement
 from tests.faults.stage import until
 from tests.make import change
@@ -105,6 +105,22 @@ def test_a_backend_is_never_called_by_more_at_once_than_it_allows(real_commits, 
     at_once(*[lambda pk=pk: actions._claim(pk, now=None) for pk in accounts])
 
     assert Enforcement.objects.filter(status="in_flight").count() == allows
+
+
+@pytest.mark.parametrize(
+    ("allows", "under_way", "counts"),
+    [(64, 0, True), (65, 0, False), (200, 99, False), (200, 100, True), (200, 200, False)],
+)
+def test_claims_count_each_other_in_the_last_64_and_in_the_upper_half(
+    ordered, monkeypatch, django_assert_num_queries, allows, under_way, counts
+):
+    allowed = replace(connector.descriptions()["platform"], at_once=allows)
+    monkeypatch.setattr(connector, "descriptions", lambda: {"platform": allowed})
+    row = Enforcement.objects.head_of(ordered("label").account_id)
+    row.under_way = under_way
+
+    with django_assert_num_queries(2 if counts else 0):
+        assert counting.is_room(row) == (under_way < allows)
 
 
 def test_a_claim_that_waited_for_room_sees_that_the_backend_went_away_meanwhile(real_commits, ordered, monkeypatch):
