@@ -185,15 +185,10 @@ def _look(description: Description, one: Taken, *, now: datetime | None) -> Answ
 
 
 def _too_early(rows: list[dict[str, Any]], *, at: datetime) -> timedelta | None:
-    """How long to wait: an action is under way, or one has just come to an end."""
-    if any(row["status"] in Enforcement.OPEN and not _told_in_vain(row) for row in rows):
+    """How long to wait: an action is under way, or one has just come to an end. A notice changes nothing there."""
+    if any(row["status"] in Enforcement.OPEN and row["kind"] != "notify" for row in rows):
         return BUSY
     return SETTLING if any(row["settled_at"] and row["settled_at"] > at - SETTLING for row in rows) else None
-
-
-def _told_in_vain(row: dict[str, Any]) -> bool:
-    """Whether it is a notice that stands still: nothing on the platform depends on it."""
-    return row["kind"] == "notify" and row["status"] in Enforcement.STANDS
 
 
 def _compared(
@@ -258,7 +253,8 @@ def _settle(
     """
     mine = AccountSequence.objects.select_for_update(no_key=True, of=("self",))
     row = mine.filter(pk=one.account, last=one.last, look_at=one.until).first()
-    if row is None or Enforcement.objects.in_the_way().filter(account=one.account).exists():
+    open_ones = Enforcement.objects.open().filter(account=one.account).exclude(kind="notify")
+    if row is None or open_ones.exists():
         return
     verdict = drift.overall(standings)
     differ = [stands for stands in standings if stands.verdict in (Verdict.LOST, Verdict.FOREIGN)]
