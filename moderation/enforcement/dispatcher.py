@@ -22,6 +22,8 @@ from uuid import UUID
 import psycopg2
 from django.conf import settings
 from django.db import Error, close_old_connections, connection
+from django.db.models import F
+from django.db.models.functions import Now
 
 from . import actions
 from .models import Enforcement
@@ -112,7 +114,7 @@ class Dispatcher:
         self.draining: set[UUID] = set()
         self.begun: dict[int, float] = {}  # hand → since when it is at an account
         self.rung: dict[UUID, float] = {}  # account → when; forgotten after a tick
-        self.seen: dict[UUID, float] = {}  # head → when it was first seen due
+        self.seen: dict[UUID, float] | None = None  # head → since when it was seen due; None: never looked
         self.stopping = threading.Event()
         self.wake_up, self.wake = os.pipe()
         self.bells: dict[Chore, threading.Event] = {}
@@ -179,13 +181,18 @@ class Dispatcher:
     def look(self) -> None:
         """Ring for what has become due, and drain what is due for long and nobody has come for."""
         now = time.monotonic()
-        due = list(Enforcement.objects.due_heads().values_list("pk", "account_id", "lost_leases")[:LOOK_AT])
+        heads = Enforcement.objects.due_heads().annotate(waited=Now() - F("next_attempt_at"))
+        due = list(heads.values_list("pk", "account_id", "lost_leases", "waited")[:LOOK_AT])
         self.rung = {account: at for account, at in self.rung.items() if now - at <= TICK}
-        self.seen = {pk: self.seen.get(pk, now) for pk, _, _ in due}
-        for pk, account, lost in due:
+        before = self.seen
+        if before is None:  # another saw them before us, and has died since: what they waited counts
+            self.seen = {pk: now - waited.total_seconds() for pk, _, _, waited in due}
+        else:
+            self.seen = {pk: before.get(pk, now) for pk, _, _, _ in due}
+        for pk, account, lost, _ in due:
             if now - self.seen[pk] >= min(LONGEST_PATIENCE, PATIENCE * max(1, lost)):
                 self._drain_here(account)
-            elif self.seen[pk] == now and account not in self.rung:
+            elif pk not in (before or ()) and account not in self.rung:
                 self._ring(account, feared=lost > 1)
 
     def _ring(self, account_id: UUID, *, feared: bool = False) -> None:

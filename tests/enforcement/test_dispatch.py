@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -122,6 +123,23 @@ def test_it_does_the_work_itself_when_nobody_comes(running, ordered, platform):
 
     assert until(lambda: applied() == 5)
     assert len(platform.ledger.rows) == 5
+
+
+def test_one_that_begins_goes_on_where_another_died_waiting(ordered, platform, monkeypatch):
+    monkeypatch.setattr(dispatcher, "PATIENCE", 3.0)
+    left, new = ordered("suspend", now=timezone.now() - timedelta(seconds=4)), ordered("suspend", now=timezone.now())
+    bells: list[Bell] = []
+    one = dispatcher.Dispatcher(bells.append)
+    monkeypatch.setattr(one.ringer, "ring", lambda bell, otherwise: bells.append(bell))
+
+    one.look()
+
+    assert one.draining == {left.account_id}
+    assert [bell.told["account_id"] for bell in bells] == [str(new.account_id)]
+    later = ordered("suspend", now=timezone.now() - timedelta(seconds=4))
+    one.look()
+    assert one.draining == {left.account_id}  # what it sees for the first time later, a worker may come for
+    assert str(later.account_id) in [bell.told["account_id"] for bell in bells]
 
 
 def test_it_does_the_work_itself_when_there_is_no_broker(running, ordered, platform, monkeypatch):
