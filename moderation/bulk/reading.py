@@ -181,4 +181,5 @@ def complaints(bulk: Bulk) -> int:
 
 def unable(items: BulkItemQuerySet) -> int:
     """How many measures of these stopped on the way, or nobody knows whether they are in force."""
-    return Enforcement.objects.standing().filter(decision__in=items.decided().values("decision")).count()
+    mine = Enforcement.objects.filter(decision__in=items.decided().values("decision")).exclude(kind="notify")
+    return mine.standing().count()

@@ -5,12 +5,14 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
+from django.db import transaction
 
 from moderation.bulk import actions, carrying, stopping
 from moderation.cases import actions as cases
 from moderation.cases.models import Case, Queue
 from moderation.decisions import caps
 from moderation.decisions.models import Decision
+from moderation.enforcement.actions import order
 from moderation.enforcement.models import Enforcement
 from portal.audit.models import AuditEvent
 from portal.people import actions as people
@@ -130,13 +132,18 @@ def test_one_that_breaks_is_told_apart_and_leaves_nothing_behind(lena, ben, monk
     assert "server's log" in bulk.items.get(status="failed").why
 
 
+def stop(row):
+    """The platform refused it."""
+    mine = Enforcement.objects.filter(pk=row.pk)
+    change(mine, status="in_flight", lease_token=uuid4(), lease_until=RUN)
+    change(mine, status="stopped", lease_token=None, lease_until=None)
+
+
 def test_it_stops_by_itself_on_failures(lena, ben):
     bulk = running(make_accounts(6), by=lena, approver=ben)
     run(bulk, limit=3)
     for row in list(Enforcement.objects.order_by("pk")[:2]):
-        lease = {"lease_token": uuid4(), "lease_until": RUN}
-        change(Enforcement.objects.filter(pk=row.pk), status="in_flight", **lease)
-        change(Enforcement.objects.filter(pk=row.pk), status="stopped", lease_token=None, lease_until=None)
+        stop(row)
 
     assert run(bulk) == 0
     assert bulk.status == "stopped"
@@ -144,6 +151,19 @@ def test_it_stops_by_itself_on_failures(lena, ben):
 
     actions.go_on(bulk, by=ben, now=later(minutes=9))
     assert run(bulk, now=later(minutes=10)) == 3
+
+
+def test_notices_that_nobody_takes_do_not_stop_it(lena, ben):
+    bulk = running(make_accounts(6), by=lena, approver=ben)
+    run(bulk, limit=3)
+    for row in list(Enforcement.objects.select_related("account")):
+        with transaction.atomic():
+            about = {"decision_id": row.decision_id, "account": row.account, "by": lena, "now": RUN}
+            stop(order(kind="notify", parent=row, **about))
+
+    assert run(bulk) == 3
+
+    assert bulk.status == "done"
 
 
 def test_it_stops_by_itself_on_complaints(lena, ben):
